@@ -1,0 +1,1 @@
+//! The rows: files and jobs, in SQLite or PostgreSQL.

@@ -1,0 +1,54 @@
+//! What can go wrong with a file, without a word of HTTP.
+
+use std::error::Error as StdError;
+
+/// A failed use case of the service layer.
+///
+/// `api::error` maps each variant to a status and a stable code by an exhaustive match.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// It does not exist, or the caller may not know that it does.
+    #[error("file not found")]
+    NotFound,
+    /// An upload carried no file.
+    #[error("the request carries no file")]
+    NoFiles,
+    /// An upload carried more files than one request may.
+    #[error("at most {limit} files fit in one request")]
+    TooManyFiles {
+        /// The limit.
+        limit: u32,
+    },
+    /// A file is longer than the gateway accepts.
+    #[error("file {index} is larger than the limit of {limit} bytes")]
+    TooLarge {
+        /// Its place in the request, from 0.
+        index: usize,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The client's body broke off or could not be read as what it claims to be.
+    #[error("the request body could not be read: {message}")]
+    Body {
+        /// What is wrong with it, in words for the client.
+        message: String,
+    },
+    /// The object store did not do what it was asked.
+    #[error("the object store failed to {action}")]
+    Store {
+        /// What was tried, as an infinitive without "to".
+        action: &'static str,
+        /// Why it failed; for the log, never for the client.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The catalogue's database did not do what it was asked.
+    #[error("the catalogue failed to {action}")]
+    Catalog {
+        /// What was tried, as an infinitive without "to".
+        action: &'static str,
+        /// Why it failed; for the log, never for the client.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}

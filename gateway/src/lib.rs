@@ -1,0 +1,18 @@
+//! The FileGateway server of one organization.
+//!
+//! ```text
+//! api ──► files ──► catalog   rows: SQLite or PostgreSQL
+//!              ├──► store     bytes: S3
+//!              ├──► media     ffprobe and ffmpeg
+//!              └──► auth      who is calling, file tokens, who may do what
+//! ```
+//!
+//! Each layer knows only the ones to its right; the four on the right never import each other.
+//! `app` is the one place that knows them all. A test (`tests/layers.rs`) reads the sources and
+//! fails on an import that goes the other way.
+
+pub mod auth;
+pub mod catalog;
+pub mod files;
+pub mod media;
+pub mod store;

@@ -1,0 +1,1 @@
+//! Video: ffprobe and ffmpeg as child processes.

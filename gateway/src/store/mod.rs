@@ -1,0 +1,1 @@
+//! The bytes: one S3 bucket.
