@@ -1,1 +1,58 @@
-//! Placeholder.
+//! The resources of `filegateway.dev/v1alpha1`.
+//!
+//! ```text
+//! FileGatewayClass (cluster)      the platform team's S3, IAM, PostgreSQL, image, rules
+//!        ▲ spec.className
+//! FileGateway (namespace, fgw)    one organization: bucket, database, auth, limits
+//! ```
+//!
+//! The field docs, defaults and CEL rules here become the OpenAPI schema that the API server
+//! enforces. `crdgen` writes it as YAML; a test holds the checked-in files equal to it.
+
+mod class;
+pub mod conditions;
+mod gateway;
+mod reference;
+
+pub use class::{
+    AllowedNamespaces, DatabaseServer, FileGatewayClass, FileGatewayClassSpec,
+    FileGatewayClassStatus, GatewayImage, IamServer, ObjectStore, PullPolicy,
+};
+pub use gateway::{
+    AccessSpec, AuthSpec, BucketSpec, BucketStatus, ClaimNames, ClassSnapshot, DatabaseSpec,
+    DatabaseStatus, DatabaseType, DeletionPolicy, Delivery, FileGateway, FileGatewaySpec,
+    FileGatewayStatus, LocationAccess, SqliteVolume, TokensSpec, UploadsSpec,
+};
+pub use reference::{SecretKeyReference, SecretReference};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+/// The API group of every kind here.
+pub const GROUP: &str = "filegateway.dev";
+
+/// The version of every kind here.
+pub const VERSION: &str = "v1alpha1";
+
+/// `definition` as the YAML that is checked in: a note on where it comes from, then the document.
+///
+/// # Errors
+/// When the definition can't be serialized; never seen with the definitions of this crate.
+pub fn to_yaml(
+    definition: &CustomResourceDefinition,
+) -> Result<String, serde_saphyr::SerializeError> {
+    let mut document = serde_saphyr::to_string(definition)?;
+    document.insert_str(
+        0,
+        "# Generated from crds/src by `make generate`; change it there.\n",
+    );
+    Ok(document)
+}
+
+/// Every CustomResourceDefinition of this crate, with the name of the file that holds its YAML.
+pub fn definitions() -> Vec<(&'static str, CustomResourceDefinition)> {
+    vec![
+        ("filegateways.yaml", FileGateway::crd()),
+        ("filegatewayclasses.yaml", FileGatewayClass::crd()),
+    ]
+}

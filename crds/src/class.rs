@@ -1,0 +1,185 @@
+//! FileGatewayClass: the platform team's side.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::reference::SecretReference;
+
+/// Where gateways of this class keep their bytes and rows.
+///
+/// Every Secret named here lives in the operator's own namespace.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "filegateway.dev",
+    version = "v1alpha1",
+    kind = "FileGatewayClass",
+    plural = "filegatewayclasses",
+    singular = "filegatewayclass",
+    shortname = "fgwc",
+    category = "filegateway",
+    status = "FileGatewayClassStatus",
+    derive = "PartialEq",
+    doc = "A FileGatewayClass names the object store, its IAM server, the database server, the \
+           image and the rules for the FileGateways that refer to it. Secrets named in it live in \
+           the operator's namespace.",
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Accepted\")].status"
+    ),
+    printcolumn(
+        name = "Endpoint",
+        type_ = "string",
+        json_path = ".spec.objectStore.endpoint"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Accepted\")].message",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct FileGatewayClassSpec {
+    /// The S3 server that buckets are made on.
+    pub object_store: ObjectStore,
+    /// The server that speaks the AWS IAM API, for users and keys that can touch one bucket alone.
+    pub iam: IamServer,
+    /// The PostgreSQL server that databases are made on. Without it gateways of this class can
+    /// only use SQLite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseServer>,
+    /// The gateway's image. Default: the one that came with the operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<GatewayImage>,
+    /// The namespaces whose FileGateways may use this class. Default: all of them.
+    #[serde(default)]
+    pub allowed_namespaces: AllowedNamespaces,
+}
+
+/// An S3 server.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectStore {
+    /// Its URL. Example: `http://s3.storage.svc:7070`.
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = Rule::new("self.startsWith('http://') || self.startsWith('https://')")
+        .message("objectStore.endpoint: write a URL that starts with https:// or http://"))]
+    pub endpoint: String,
+    /// The region that requests are signed for. Default: `us-east-1`.
+    #[serde(default = "default_region")]
+    #[schemars(length(min = 1, max = 64))]
+    pub region: String,
+    /// Whether the bucket is named in the path rather than in the host. Default: `true`.
+    #[serde(default = "default_true")]
+    pub path_style: bool,
+    /// A Secret with `access-key-id` and `secret-access-key` that may make, tag, empty and delete
+    /// buckets.
+    pub credentials_secret_ref: SecretReference,
+}
+
+/// An IAM server.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct IamServer {
+    /// Its URL. Example: `http://s3.storage.svc:7071`.
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = Rule::new("self.startsWith('http://') || self.startsWith('https://')")
+        .message("iam.endpoint: write a URL that starts with https:// or http://"))]
+    pub endpoint: String,
+    /// A Secret with `access-key-id` and `secret-access-key` that may make and delete users, keys
+    /// and user policies. Default: the object store's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_secret_ref: Option<SecretReference>,
+}
+
+/// A PostgreSQL server.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseServer {
+    /// Its host, as both the operator and the gateway pods reach it. Example: `postgres.storage.svc`.
+    #[schemars(length(min = 1, max = 253))]
+    pub host: String,
+    /// Its port. Default: 5432.
+    #[serde(default = "default_port")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: i32,
+    /// How far TLS is demanded, in libpq's words. Default: `prefer`.
+    #[serde(default = "default_ssl_mode")]
+    #[schemars(regex(pattern = "^(disable|allow|prefer|require|verify-ca|verify-full)$"))]
+    pub ssl_mode: String,
+    /// A Secret with `username` and `password` of a role that may make roles and databases.
+    pub credentials_secret_ref: SecretReference,
+}
+
+/// The image of the gateway pods.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GatewayImage {
+    /// Its name with tag or digest.
+    #[schemars(length(min = 1, max = 1024))]
+    pub name: String,
+    /// When the node pulls it. Default: `IfNotPresent`.
+    #[serde(default)]
+    pub pull_policy: PullPolicy,
+    /// Secrets in the gateway's namespace to pull it with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pull_secrets: Vec<SecretReference>,
+}
+
+/// When a node pulls an image.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum PullPolicy {
+    /// When it is not there yet.
+    #[default]
+    IfNotPresent,
+    /// At each start.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Which namespaces may use a class.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AllowedNamespaces {
+    /// Labels of the allowed namespaces. Default: every namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+}
+
+/// What the operator found out about a class.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FileGatewayClassStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Accepted`: the Secrets that it names are there and complete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+fn default_region() -> String {
+    "us-east-1".into()
+}
+
+fn default_true() -> bool {
+    true
+}
+
+fn default_port() -> i32 {
+    5432
+}
+
+fn default_ssl_mode() -> String {
+    "prefer".into()
+}

@@ -1,0 +1,194 @@
+//! Condition types and reasons, each string once, and the merge that keeps transition times.
+//!
+//! Conventions: <https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties>.
+//! All types have positive polarity, except [`DELETION_BLOCKED`], which is present only when true.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// Everything below is true: the gateway answers requests.
+pub const READY: &str = "Ready";
+/// The spec and its class fit together.
+pub const ACCEPTED: &str = "Accepted";
+/// The bucket exists and is ours to use.
+pub const BUCKET_READY: &str = "BucketReady";
+/// The S3 user and key exist and can touch the bucket alone.
+pub const CREDENTIALS_READY: &str = "CredentialsReady";
+/// The database and its role exist.
+pub const DATABASE_READY: &str = "DatabaseReady";
+/// The keys that sign file tokens exist.
+pub const SIGNING_KEY_READY: &str = "SigningKeyReady";
+/// Enough gateway pods are available.
+pub const WORKLOAD_AVAILABLE: &str = "WorkloadAvailable";
+/// Deletion waits for something outside the cluster. Present only when true.
+pub const DELETION_BLOCKED: &str = "DeletionBlocked";
+
+/// Reasons: stable PascalCase words for programs; the message is for people.
+pub mod reason {
+    /// `Ready`: every other condition is true.
+    pub const ALL_READY: &str = "AllReady";
+    /// `Ready`: the resource is being deleted.
+    pub const TERMINATING: &str = "Terminating";
+    /// `Accepted`: nothing speaks against the spec.
+    pub const ACCEPTED: &str = "Accepted";
+    /// `Accepted`: the class that the spec names does not exist.
+    pub const CLASS_NOT_FOUND: &str = "ClassNotFound";
+    /// `Accepted`: the spec contradicts itself or its class.
+    pub const INVALID_SPEC: &str = "InvalidSpec";
+    /// `Accepted`: the class does not allow this namespace.
+    pub const NOT_ALLOWED_BY_CLASS: &str = "NotAllowedByClass";
+    /// `Accepted` of a class: a Secret that it names is missing or incomplete.
+    pub const CREDENTIALS_NOT_FOUND: &str = "CredentialsNotFound";
+    /// Made by us.
+    pub const CREATED: &str = "Created";
+    /// Existed before and taken over by an explicit field.
+    pub const ADOPTED: &str = "Adopted";
+    /// Another gateway's mark is on it, or nobody's: not ours to use.
+    pub const BUCKET_OWNED_BY_OTHER: &str = "BucketOwnedByOther";
+    /// A bucket of that name exists in an account that is not ours.
+    pub const NAME_TAKEN: &str = "NameTaken";
+    /// The server refused the operator's own credentials.
+    pub const ACCESS_DENIED: &str = "AccessDenied";
+    /// The server could not be reached or answered that it can't serve.
+    pub const BACKEND_UNREACHABLE: &str = "BackendUnreachable";
+    /// The server answered with an error that a retry may or may not mend.
+    pub const BACKEND_ERROR: &str = "BackendError";
+    /// An earlier step has to succeed first.
+    pub const WAITING: &str = "Waiting";
+    /// A user and a key were issued.
+    pub const ISSUED: &str = "Issued";
+    /// A user of that name exists and is not ours.
+    pub const USER_CONFLICT: &str = "UserConflict";
+    /// A database of that name exists and is not ours.
+    pub const DATABASE_OWNED_BY_OTHER: &str = "DatabaseOwnedByOther";
+    /// PostgreSQL refused the operator's own credentials.
+    pub const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
+    /// A Secret of that name exists and is not ours.
+    pub const SECRET_NOT_OWNED: &str = "SecretNotOwned";
+    /// A Secret that the spec names is missing, or lacks the key.
+    pub const SECRET_MISSING: &str = "SecretMissing";
+    /// The signing key is the current one.
+    pub const CURRENT: &str = "Current";
+    /// The Deployment has its minimum of replicas.
+    pub const MINIMUM_REPLICAS_AVAILABLE: &str = "MinimumReplicasAvailable";
+    /// The Deployment is on its way.
+    pub const ROLLOUT_IN_PROGRESS: &str = "RolloutInProgress";
+    /// The Deployment made no progress for its deadline.
+    pub const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
+}
+
+/// What a step found out, before it has a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The condition type, one of this module's constants.
+    pub type_: &'static str,
+    /// `None` is `Unknown`.
+    pub status: Option<bool>,
+    /// One of [`reason`].
+    pub reason: &'static str,
+    /// What is the matter and what to do about it. Never a credential.
+    pub message: String,
+}
+
+impl Finding {
+    /// The condition is true.
+    pub fn yes(type_: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            type_,
+            status: Some(true),
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// The condition is false.
+    pub fn no(type_: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            type_,
+            status: Some(false),
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// Nothing is known yet.
+    pub fn unknown(type_: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            type_,
+            status: None,
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// Conditions for `findings`, in their order.
+///
+/// `lastTransitionTime` is taken over from `previous` while the status stays, so that the same
+/// findings always give the same conditions and a settled object is never written again.
+pub fn merge(
+    previous: &[Condition],
+    findings: &[Finding],
+    generation: Option<i64>,
+    now: &Time,
+) -> Vec<Condition> {
+    findings
+        .iter()
+        .map(|finding| {
+            let status = match finding.status {
+                Some(true) => "True",
+                Some(false) => "False",
+                None => "Unknown",
+            };
+            let since = previous
+                .iter()
+                .find(|old| old.type_ == finding.type_ && old.status == status)
+                .map_or_else(|| now.clone(), |old| old.last_transition_time.clone());
+            Condition {
+                type_: finding.type_.into(),
+                status: status.into(),
+                reason: finding.reason.into(),
+                message: finding.message.clone(),
+                observed_generation: generation,
+                last_transition_time: since,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Time {
+        serde_json::from_value(serde_json::json!(text)).unwrap()
+    }
+
+    #[test]
+    fn transition_time_moves_only_with_the_status() {
+        let (early, late) = (at("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"));
+        let first = merge(
+            &[],
+            &[Finding::no(READY, reason::WAITING, "one")],
+            Some(1),
+            &early,
+        );
+        let same = merge(
+            &first,
+            &[Finding::no(READY, reason::WAITING, "two")],
+            Some(2),
+            &late,
+        );
+        assert_eq!(same[0].last_transition_time, early);
+        assert_eq!(
+            (same[0].message.as_str(), same[0].observed_generation),
+            ("two", Some(2))
+        );
+        let flipped = merge(
+            &same,
+            &[Finding::yes(READY, reason::ALL_READY, "")],
+            Some(2),
+            &late,
+        );
+        assert_eq!(flipped[0].last_transition_time, late);
+    }
+}
