@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The local cluster, the servers that tests run against, and the main job.
+
+pub mod journey;
