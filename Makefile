@@ -1,0 +1,44 @@
+# Two commands matter: `make run` and `make test`. Both do their own set-up.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# A cluster of your own instead of the local one: make run CONTEXT=name
+CONTEXT ?=
+OPERATOR_IMAGE ?=
+GATEWAY_IMAGE ?=
+STORAGE_IMAGE ?=
+export OPERATOR_IMAGE GATEWAY_IMAGE STORAGE_IMAGE
+
+TESTBED := cargo run --quiet --locked -p testbed --
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Set up, start a local cluster, install, and do the main job (CONTEXT=name: on your cluster)
+	@$(TESTBED) run $(if $(CONTEXT),--context $(CONTEXT))
+
+.PHONY: stop
+stop: ## Take down what `make run` started
+	@$(TESTBED) stop
+
+.PHONY: test
+test: ## Set up and run every test
+	@$(TESTBED) test
+
+.PHONY: dev
+dev: ## Run one gateway without a cluster
+	@cargo run --quiet --locked -p gateway -- dev
+
+.PHONY: generate
+generate: ## Write the files that are generated from the sources
+	cargo run --quiet -p crds --bin crdgen -- crds/yaml charts/filegateway/files/crds
+	cargo run --quiet -p gateway -- openapi > gateway/openapi.json.new
+	mv gateway/openapi.json.new gateway/openapi.json
+
+.PHONY: images
+images: ## Build the images with Docker
+	docker build -f operator/Dockerfile -t filegateway/operator:0.1.0 .
+	docker build -f gateway/Dockerfile -t filegateway/gateway:0.1.0 .
