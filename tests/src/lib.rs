@@ -1,3 +1,23 @@
-//! The local cluster, the servers that tests run against, and the main job.
+//! What FileGateway is tried on: real servers for its tests and a real one-node Kubernetes cluster.
+//!
+//! ```text
+//! tools     finds or builds every program needed, cached outside the checkout
+//! servers   plain processes on loopback for `testbed exec`: PostgreSQL, S3 and IAM, MinIO, Kubernetes' API
+//! journey   the main job: what a frontend does with a gateway, told step by step
+//! cluster   one real node: control plane, kubelet with containerd, network, DNS, storage
+//! ```
+//!
+//! Nothing here is linked into the products.
 
+pub mod cache;
+pub mod command;
+pub mod error;
+pub mod exec;
 pub mod journey;
+pub mod pki;
+pub mod process;
+pub mod secret;
+pub mod servers;
+pub mod tools;
+
+pub use error::{Error, Result};

@@ -1,0 +1,115 @@
+//! The command line of the test bed.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use testbed::servers::Part;
+use testbed::tools::{Tool, Toolbox, debian};
+
+/// Real servers for FileGateway's tests, and a real one-node cluster to run it on.
+#[derive(Debug, Parser)]
+#[command(version, name = "testbed")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Find, install or build every program that the test bed runs, and print where they are.
+    Tools {
+        /// Only these, comma separated: programs such as kubectl, or `system` for Debian's packages.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+    },
+    /// Start servers on loopback, run a command with their addresses in FGW_TEST_*, and stop them.
+    Exec {
+        /// Only these parts, comma separated.
+        #[arg(long, value_delimiter = ',', value_enum)]
+        only: Vec<PartName>,
+        /// Keep the servers' logs in this folder.
+        #[arg(long)]
+        logs: Option<PathBuf>,
+        /// The command and its arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PartName {
+    Postgres,
+    S3,
+    Minio,
+    Kubernetes,
+}
+
+impl From<PartName> for Part {
+    fn from(name: PartName) -> Self {
+        match name {
+            PartName::Postgres => Self::Postgres,
+            PartName::S3 => Self::S3,
+            PartName::Minio => Self::Minio,
+            PartName::Kubernetes => Self::Kubernetes,
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse().task).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("testbed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(task: Task) -> anyhow::Result<ExitCode> {
+    match task {
+        Task::Tools { only } => tools(&only)?,
+        Task::Exec {
+            only,
+            logs,
+            command,
+        } => {
+            let parts: Vec<Part> = only.into_iter().map(Part::from).collect();
+            let parts = if parts.is_empty() {
+                Part::ALL.to_vec()
+            } else {
+                parts
+            };
+            let code = testbed::exec::exec(&parts, logs.as_deref(), &command).await?;
+            return Ok(ExitCode::from(code));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tools(only: &[String]) -> anyhow::Result<()> {
+    let system = only.is_empty() || only.iter().any(|name| name == "system");
+    let tools = if only.is_empty() {
+        Tool::ALL.to_vec()
+    } else {
+        let named = only.iter().filter(|name| *name != "system").map(|name| {
+            Tool::named(name).ok_or_else(|| anyhow::anyhow!("there is no tool called {name}"))
+        });
+        named.collect::<anyhow::Result<_>>()?
+    };
+    if system {
+        let programs = [
+            debian::POSTGRES,
+            debian::VIDEO,
+            debian::NODE,
+            debian::IMAGES,
+        ]
+        .concat();
+        debian::ensure(&programs)?;
+    }
+    for (tool, path) in Toolbox::prepare(&tools)?.iter() {
+        println!("{} {} {}", tool.name(), tool.version(), path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,173 @@
+//! Servers as plain processes on loopback: what integration tests run against, no root and no node needed.
+
+pub mod control_plane;
+pub mod http;
+pub mod kubernetes;
+pub mod minio;
+pub mod postgres;
+pub mod versitygw;
+
+use crate::Result;
+use crate::error::IoContext;
+use crate::process::Server;
+use crate::tools::{Tool, Toolbox, debian};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A part of the test bed that can be started by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// PostgreSQL: `FGW_TEST_POSTGRES_URL`.
+    Postgres,
+    /// versitygw with its IAM server: `FGW_TEST_S3_*` and `FGW_TEST_IAM_ENDPOINT`.
+    S3,
+    /// MinIO: `FGW_TEST_MINIO_*`.
+    Minio,
+    /// etcd and kube-apiserver: `FGW_TEST_KUBECONFIG`.
+    Kubernetes,
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Self; 4] = [Self::Postgres, Self::S3, Self::Minio, Self::Kubernetes];
+
+    /// The tools that it needs.
+    #[must_use]
+    pub fn tools(self) -> &'static [Tool] {
+        match self {
+            Self::Postgres => &[],
+            Self::S3 => &[Tool::Versitygw],
+            Self::Minio => &[Tool::Minio],
+            Self::Kubernetes => &[Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl],
+        }
+    }
+}
+
+/// What one part brought up.
+#[derive(Debug, Default)]
+pub struct Started {
+    /// Its processes, in the order of their start.
+    pub servers: Vec<Server>,
+    /// Variables that tell tests where it is.
+    pub variables: Vec<(&'static str, String)>,
+}
+
+/// Running servers with their data in a temporary folder. Dropping it kills them and removes the data.
+#[derive(Debug)]
+pub struct Servers {
+    servers: Vec<Server>,
+    /// Variables that tell tests where the servers are.
+    pub variables: Vec<(&'static str, String)>,
+    /// Where the tools are.
+    pub toolbox: Toolbox,
+    _folder: TempDir,
+}
+
+impl Servers {
+    /// Starts parts beside each other and waits until each of them answers. Logs go to `logs`, or into
+    /// the temporary folder.
+    ///
+    /// # Errors
+    /// A tool is missing, or a server doesn't come up; those that did are ended.
+    pub async fn start(parts: &[Part], logs: Option<&Path>) -> Result<Self> {
+        let tools: Vec<Tool> = parts
+            .iter()
+            .flat_map(|part| part.tools())
+            .copied()
+            .collect();
+        let toolbox = Toolbox::prepare(&tools)?;
+        if parts.contains(&Part::Postgres) {
+            debian::ensure(debian::POSTGRES)?;
+        }
+        let folder = temporary_folder()?;
+        let logs = logs.map_or_else(|| folder.path().join("logs"), PathBuf::from);
+        std::fs::create_dir_all(&logs).at("create", &logs)?;
+        let place = Place {
+            folder: folder.path().to_owned(),
+            logs,
+            toolbox: toolbox.clone(),
+        };
+
+        let wanted = |part| parts.contains(&part);
+        let (postgres, s3, minio, kubernetes) = tokio::try_join!(
+            maybe(wanted(Part::Postgres), postgres::start(&place)),
+            maybe(wanted(Part::S3), versitygw::start(&place)),
+            maybe(wanted(Part::Minio), minio::start(&place)),
+            maybe(wanted(Part::Kubernetes), kubernetes::start(&place)),
+        )?;
+        let (mut servers, mut variables) = (Vec::new(), Vec::new());
+        for part in [postgres, s3, minio, kubernetes] {
+            servers.extend(part.servers);
+            variables.extend(part.variables);
+        }
+        Ok(Self {
+            servers,
+            variables,
+            toolbox,
+            _folder: folder,
+        })
+    }
+
+    /// Ends the servers, last started first.
+    ///
+    /// # Errors
+    /// A server can't be waited for.
+    pub async fn stop(mut self) -> Result<()> {
+        while let Some(server) = self.servers.pop() {
+            server.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a part puts its data and logs, and finds its programs.
+#[derive(Debug)]
+pub struct Place {
+    /// A folder shared by all parts; each makes one of its own in it.
+    pub folder: PathBuf,
+    /// Log files.
+    pub logs: PathBuf,
+    /// Programs.
+    pub toolbox: Toolbox,
+}
+
+impl Place {
+    /// Makes a part's own folder.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn make(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.folder.join(name);
+        std::fs::create_dir_all(&folder).at("create", &folder)?;
+        Ok(folder)
+    }
+}
+
+/// A port of 127.0.0.1 that nothing listens on now.
+///
+/// # Errors
+/// The machine has none left.
+pub fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).at("bind", "127.0.0.1:0")?;
+    Ok(listener.local_addr().at("bind", "127.0.0.1:0")?.port())
+}
+
+async fn maybe(wanted: bool, part: impl Future<Output = Result<Started>>) -> Result<Started> {
+    if wanted {
+        part.await
+    } else {
+        Ok(Started::default())
+    }
+}
+
+/// Others may pass through it but not list it: PostgreSQL's data in it belongs to another user.
+fn temporary_folder() -> Result<TempDir> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::Builder::new()
+        .prefix("filegateway-")
+        .permissions(std::fs::Permissions::from_mode(0o711))
+        .tempdir()
+        .at("create a folder in", std::env::temp_dir())?;
+    Ok(folder)
+}

@@ -1,0 +1,124 @@
+//! Programs that come from the system: installed by `apt-get` when that is possible, else named.
+
+use crate::command::{find, run};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A program of the system and the Debian package that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// A name on the `PATH`, or an absolute path.
+    pub name: &'static str,
+    /// Its package.
+    pub package: &'static str,
+}
+
+const fn program(name: &'static str, package: &'static str) -> Program {
+    Program { name, package }
+}
+
+/// PostgreSQL's server.
+pub const POSTGRES: &[Program] = &[program("postgres", "postgresql")];
+
+/// What makes videos in the tests, and reads them in `gateway dev`.
+pub const VIDEO: &[Program] = &[program("ffmpeg", "ffmpeg"), program("ffprobe", "ffmpeg")];
+
+/// What a node needs.
+pub const NODE: &[Program] = &[
+    program("containerd", "containerd"),
+    program("ctr", "containerd"),
+    program("runc", "runc"),
+    program("/usr/lib/cni/bridge", "containernetworking-plugins"),
+    program("iptables", "iptables"),
+    program("ip", "iproute2"),
+    program("mount", "mount"),
+    program("nsenter", "util-linux"),
+    program("cc", "gcc"),
+];
+
+/// What makes images without a registry.
+pub const IMAGES: &[Program] = &[
+    program("buildah", "buildah"),
+    program("debootstrap", "debootstrap"),
+];
+
+/// Installs what is missing of `programs`.
+///
+/// # Errors
+/// Something is missing and can't be installed from here; one line names programs and packages.
+pub fn ensure(programs: &[Program]) -> Result<()> {
+    let missing = missing(programs);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|program| program.package).collect();
+    packages.dedup();
+    let names: Vec<&str> = missing.iter().map(|program| program.name).collect();
+    let (names, list) = (names.join(", "), packages.join(" "));
+    if !rustix::process::geteuid().is_root() || find("apt-get").is_none() {
+        return Err(Error::Missing(format!(
+            "{names}: missing; on Debian: apt-get install {list}"
+        )));
+    }
+    eprintln!("tools: apt-get install {list}, about 30 s");
+    // A package list that is older than the mirror names files that are gone, so it is renewed first.
+    run(Command::new("apt-get").args(["update", "-qq"]))?;
+    run(Command::new("apt-get")
+        .args(["install", "-y", "-qq", "--no-install-recommends"])
+        .args(&packages)
+        .env("DEBIAN_FRONTEND", "noninteractive"))?;
+    match self::missing(programs).first() {
+        None => Ok(()),
+        Some(Program { name, package }) => Err(Error::Missing(format!(
+            "{name} is missing although {package} is installed"
+        ))),
+    }
+}
+
+fn missing(programs: &[Program]) -> Vec<Program> {
+    programs
+        .iter()
+        .copied()
+        .filter(|program| locate(program.name).is_none())
+        .collect()
+}
+
+/// Where a program of the system is. PostgreSQL's are not on Debian's `PATH`: the newest version wins.
+#[must_use]
+pub fn locate(name: &str) -> Option<PathBuf> {
+    if name.starts_with('/') {
+        return Some(PathBuf::from(name)).filter(|path| path.exists());
+    }
+    find(name).or_else(|| {
+        let mut versions: Vec<(u32, PathBuf)> = Path::new("/usr/lib/postgresql")
+            .read_dir()
+            .ok()?
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                let version = entry.file_name().to_str()?.parse().ok()?;
+                Some((version, entry.path().join("bin").join(name)))
+            })
+            .filter(|(_, path)| path.exists())
+            .collect();
+        versions.sort();
+        versions.pop().map(|(_, path)| path)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_is_there_needs_nothing() {
+        assert!(missing(&[program("sh", "dash")]).is_empty());
+        assert!(missing(&[program("/bin/sh", "dash")]).is_empty());
+    }
+
+    #[test]
+    fn a_missing_program_is_listed_with_its_package() {
+        let absent = program("no-such-program", "no-such-package");
+        assert_eq!(missing(&[program("sh", "dash"), absent]), vec![absent]);
+    }
+}
