@@ -46,6 +46,15 @@ pub enum Error {
     /// An HTTP call failed.
     #[error("HTTP: {0}")]
     Http(#[from] reqwest::Error),
+    /// A gateway answered otherwise than the contract promises.
+    #[error("{0}")]
+    Unexpected(String),
+    /// A token could not be signed.
+    #[error("cannot sign a token: {0}")]
+    Token(#[from] jsonwebtoken::errors::Error),
+    /// Something could not be written as JSON.
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
     /// The machine or the cluster is not in a state where this can work.
     #[error("{0}")]
     Refused(String),
@@ -69,5 +78,17 @@ impl<T> IoContext<T> for std::io::Result<T> {
             action: format!("{verb} {}", path.as_ref().display()),
             source,
         })
+    }
+}
+
+/// An error of what a gateway answered, unless `holds`.
+///
+/// # Errors
+/// `message`'s, when it does not hold.
+pub fn expect(holds: bool, message: impl FnOnce() -> String) -> Result<()> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Error::Unexpected(message()))
     }
 }

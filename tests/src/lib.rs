@@ -4,6 +4,7 @@
 //! tools     finds or builds every program needed, cached outside the checkout
 //! servers   plain processes on loopback for `testbed exec`: PostgreSQL, S3 and IAM, MinIO, Kubernetes' API
 //! journey   the main job: what a frontend does with a gateway, told step by step
+//! run       `make run` and `make test`: a cluster, the chart, two organizations, the main job on both
 //! cluster   one real node: control plane, kubelet with containerd, network, DNS, storage
 //! ```
 //!
@@ -16,6 +17,8 @@ pub mod exec;
 pub mod journey;
 pub mod pki;
 pub mod process;
+pub mod recorded;
+pub mod run;
 pub mod secret;
 pub mod servers;
 pub mod tools;

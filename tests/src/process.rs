@@ -59,6 +59,12 @@ impl Server {
         self
     }
 
+    /// Its name, which its log has too.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its process id, which is its group's id as well.
     #[must_use]
     pub fn pid(&self) -> u32 {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
 use reqwest::header::{AUTHORIZATION, CONTENT_RANGE, RANGE};
 use reqwest::multipart::{Form, Part};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+
+use crate::error::{IoContext, expect};
+use crate::{Error, Result};
 
 use super::samples::Sample;
 
@@ -82,7 +84,9 @@ impl Client {
     pub async fn upload(&self, samples: &[&Sample]) -> Result<Vec<Uploaded>> {
         let mut form = Form::new();
         for sample in samples {
-            let file = tokio::fs::File::open(&sample.path).await?;
+            let file = tokio::fs::File::open(&sample.path)
+                .await
+                .at("open", &sample.path)?;
             let part = Part::stream_with_length(file, sample.size)
                 .file_name(sample.name.clone())
                 .mime_str(sample.content_type)?;
@@ -96,11 +100,9 @@ impl Client {
             .await?
             .json()
             .await?;
-        ensure!(
-            answer.files.len() == samples.len(),
-            "{} files were answered",
-            answer.files.len()
-        );
+        expect(answer.files.len() == samples.len(), || {
+            format!("{} files were answered", answer.files.len())
+        })?;
         Ok(answer.files)
     }
 
@@ -195,7 +197,9 @@ async fn success(response: Response) -> Result<Response> {
     }
     let path = response.url().path().to_owned();
     let body = response.text().await.unwrap_or_default();
-    bail!("{path} answered {status}: {body}")
+    Err(Error::Unexpected(format!(
+        "{path} answered {status}: {body}"
+    )))
 }
 
 async fn read(request: RequestBuilder) -> Result<Read> {

@@ -1,6 +1,5 @@
 //! A throw-away identity provider: one issuer for every organization, signing with HMAC.
 
-use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use chrono::Utc;
@@ -8,6 +7,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 
 use super::run_file::Tokens;
+use crate::Result;
 
 /// The `iss` claim of its tokens.
 pub const ISSUER: &str = "https://identity.example.test";

@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io::{Read as _, Seek, SeekFrom};
 
-use anyhow::{Result, ensure};
 use reqwest::StatusCode;
 use sha2::{Digest, Sha256};
+
+use crate::error::{IoContext, expect};
+use crate::{Error, Result};
 
 use super::client::{Client, Read, Uploaded};
 use super::run_file::Gateway;
@@ -42,17 +44,12 @@ pub async fn main_job(
         .step(&title, async {
             let files = member.upload(&[film, document]).await?;
             for (file, sample) in files.iter().zip([film, document]) {
-                ensure!(
-                    file.size == sample.size,
-                    "{} has {} bytes",
-                    sample.name,
-                    file.size
-                );
-                ensure!(
-                    file.sha256 == hex(&sample.sha256),
-                    "{} has another SHA-256",
-                    sample.name
-                );
+                expect(file.size == sample.size, || {
+                    format!("{} has {} bytes", sample.name, file.size)
+                })?;
+                expect(file.sha256 == hex(&sample.sha256), || {
+                    format!("{} has another SHA-256", sample.name)
+                })?;
             }
             let ids = files
                 .iter()
@@ -63,7 +60,7 @@ pub async fn main_job(
         })
         .await?;
     let [film_file, document_file] = uploaded.as_slice() else {
-        anyhow::bail!("two files were sent, {} were answered", uploaded.len());
+        return Err(Error::Unexpected("two files were sent".into()));
     };
 
     let token = steps
@@ -85,21 +82,16 @@ pub async fn main_job(
                 let read = member
                     .stream_by_id(&film_file.id, &token, Some(&range))
                     .await?;
-                ensure!(
-                    read.status == StatusCode::PARTIAL_CONTENT,
-                    "answered {}",
-                    read.status
-                );
+                expect(read.status == StatusCode::PARTIAL_CONTENT, || {
+                    format!("answered {}", read.status)
+                })?;
                 let told = format!("bytes {start}-{end}/{}", film.size);
-                ensure!(
-                    read.content_range.as_deref() == Some(&told),
-                    "Content-Range is {:?}",
-                    read.content_range
-                );
-                ensure!(
-                    read.sha256 == digest_of(film, start, SEEK_LENGTH)?,
-                    "other bytes"
-                );
+                expect(read.content_range.as_deref() == Some(&told), || {
+                    format!("Content-Range is {:?}", read.content_range)
+                })?;
+                expect(read.sha256 == digest_of(film, start, SEEK_LENGTH)?, || {
+                    "other bytes".into()
+                })?;
                 Ok(((), "206, the same bytes".to_owned()))
             },
         )
@@ -135,8 +127,12 @@ pub async fn main_job(
         .step("another member reads and deletes it", async {
             let read = other_member.read_by_id(&document_file.id).await?.status;
             let delete = other_member.delete(&document_file.id).await?;
-            ensure!(read == StatusCode::NOT_FOUND, "read answered {read}");
-            ensure!(delete == StatusCode::NOT_FOUND, "delete answered {delete}");
+            expect(read == StatusCode::NOT_FOUND, || {
+                format!("read answered {read}")
+            })?;
+            expect(delete == StatusCode::NOT_FOUND, || {
+                format!("delete answered {delete}")
+            })?;
             Ok(((), "404 and 404, refused".to_owned()))
         })
         .await?;
@@ -146,11 +142,12 @@ pub async fn main_job(
             .step("another organization's member reads the film", async {
                 let by_id = stranger.read_by_id(&film_file.id).await?.status;
                 let by_location = stranger.read_by_location(&film_file.location).await?.status;
-                ensure!(by_id == StatusCode::FORBIDDEN, "by id answered {by_id}");
-                ensure!(
-                    by_location == StatusCode::FORBIDDEN,
-                    "by location answered {by_location}"
-                );
+                expect(by_id == StatusCode::FORBIDDEN, || {
+                    format!("by id answered {by_id}")
+                })?;
+                expect(by_location == StatusCode::FORBIDDEN, || {
+                    format!("by location answered {by_location}")
+                })?;
                 Ok(((), "403 and 403, refused".to_owned()))
             })
             .await?;
@@ -159,12 +156,11 @@ pub async fn main_job(
     steps
         .step("delete the PDF", async {
             let status = member.delete(&document_file.id).await?;
-            ensure!(status == StatusCode::OK, "answered {status}");
+            expect(status == StatusCode::OK, || format!("answered {status}"))?;
             let after = member.read_by_id(&document_file.id).await?.status;
-            ensure!(
-                after == StatusCode::NOT_FOUND,
-                "afterwards it answered {after}"
-            );
+            expect(after == StatusCode::NOT_FOUND, || {
+                format!("afterwards it answered {after}")
+            })?;
             Ok(((), "200, then 404".to_owned()))
         })
         .await?;
@@ -172,22 +168,25 @@ pub async fn main_job(
 }
 
 fn whole(read: &Read, sample: &Sample) -> Result<((), String)> {
-    ensure!(read.status == StatusCode::OK, "answered {}", read.status);
-    ensure!(
-        read.size == sample.size,
-        "{} bytes came, not {}",
-        read.size,
-        sample.size
-    );
-    ensure!(read.sha256 == sample.sha256, "the SHA-256 differs");
+    expect(read.status == StatusCode::OK, || {
+        format!("answered {}", read.status)
+    })?;
+    expect(read.size == sample.size, || {
+        format!("{} bytes came, not {}", read.size, sample.size)
+    })?;
+    expect(read.sha256 == sample.sha256, || {
+        "the SHA-256 differs".into()
+    })?;
     Ok(((), format!("200, {}, SHA-256 equal", mebibytes(read.size))))
 }
 
 fn digest_of(sample: &Sample, start: u64, length: u64) -> Result<[u8; 32]> {
-    let mut file = File::open(&sample.path)?;
-    file.seek(SeekFrom::Start(start))?;
+    let mut file = File::open(&sample.path).at("open", &sample.path)?;
+    file.seek(SeekFrom::Start(start)).at("read", &sample.path)?;
     let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes)?;
+    file.take(length)
+        .read_to_end(&mut bytes)
+        .at("read", &sample.path)?;
     Ok(Sha256::digest(&bytes).into())
 }
 

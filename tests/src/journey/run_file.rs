@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+
+use crate::error::IoContext;
+use crate::{Result, secret};
 
 /// What `make run` writes and `gateway dev --json` prints.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,22 +57,9 @@ impl RunFile {
     /// # Errors
     /// When the file or its folder can't be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        use std::io::Write;
-        use std::os::unix::fs::OpenOptionsExt;
-
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+            fs::create_dir_all(folder).at("create", folder)?;
         }
-        // Made anew, so that an older file's wider mode can't survive.
-        let _ = fs::remove_file(path);
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .with_context(|| format!("can't write {}", path.display()))?;
-        file.write_all(serde_json::to_string_pretty(self)?.as_bytes())?;
-        file.write_all(b"\n")?;
-        Ok(())
+        secret::write(path, &format!("{}\n", serde_json::to_string_pretty(self)?))
     }
 }

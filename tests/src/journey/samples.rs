@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
+
+use crate::error::IoContext;
+use crate::{Result, command};
 
 /// One file to upload.
 #[derive(Debug, Clone)]
@@ -37,13 +39,13 @@ impl Samples {
     /// # Errors
     /// When ffmpeg is missing or fails, or the folder can't be written.
     pub fn make(folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder)?;
+        fs::create_dir_all(folder).at("create", folder)?;
         let film = folder.join("film.mp4");
         if !film.exists() {
             make_film(&film)?;
         }
         let document = folder.join("report.pdf");
-        fs::write(&document, pdf("FileGateway sample report"))?;
+        fs::write(&document, pdf("FileGateway sample report")).at("write", &document)?;
         Ok(Self {
             film: sample(film, "video/mp4")?,
             document: sample(document, "application/pdf")?,
@@ -52,7 +54,7 @@ impl Samples {
 }
 
 fn sample(path: PathBuf, content_type: &'static str) -> Result<Sample> {
-    let bytes = fs::read(&path)?;
+    let bytes = fs::read(&path).at("read", &path)?;
     Ok(Sample {
         name: path
             .file_name()
@@ -68,7 +70,8 @@ fn sample(path: PathBuf, content_type: &'static str) -> Result<Sample> {
 
 fn make_film(path: &Path) -> Result<()> {
     let unfinished = path.with_extension("unfinished.mp4");
-    let output = Command::new("ffmpeg")
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg
         .args(["-hide_banner", "-loglevel", "error", "-nostdin", "-y"])
         // Noise keeps the encoder from shrinking a test picture to nothing.
         .args([
@@ -92,18 +95,9 @@ fn make_film(path: &Path) -> Result<()> {
             "-b:v", "16M", "-maxrate", "16M", "-bufsize", "16M", "-g", "60",
         ])
         .args(["-c:a", "aac", "-b:a", "128k"])
-        .arg(&unfinished)
-        .stdin(Stdio::null())
-        .output()
-        .context("can't run ffmpeg; install it (Debian package: ffmpeg)")?;
-    if !output.status.success() {
-        bail!(
-            "ffmpeg failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    fs::rename(unfinished, path)?;
-    Ok(())
+        .arg(&unfinished);
+    command::run(&mut ffmpeg)?;
+    fs::rename(&unfinished, path).at("rename", &unfinished)
 }
 
 /// A PDF 1.4 document of one page with one line of text (ISO 32000-1, 7.5).

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use crate::Result;
 
 /// Prints steps to standard output as they go.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Steps {
                 Ok(value)
             }
             Err(error) => {
-                println!("{erase}  ✗ {title}: {error:#} ({took})");
+                println!("{erase}  ✗ {title}: {error} ({took})");
                 Err(error)
             }
         }

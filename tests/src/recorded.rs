@@ -1,0 +1,115 @@
+//! Processes that outlive the program that started them, ended later by their recorded ids.
+//!
+//! A record holds the process's start time besides its id, so that an id which the system gave to
+//! somebody else in the meantime is never touched.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::Result;
+use crate::error::IoContext;
+use crate::process::Server;
+
+/// How long a process may take to end by itself.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Notes a server in `folder`, under its name, and lets it outlive this program.
+///
+/// # Errors
+/// The folder can't be written.
+pub fn leave_running(server: Server, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).at("create", folder)?;
+    let path = folder.join(server.name());
+    let record = format!(
+        "{} {}\n",
+        server.pid(),
+        start_time(server.pid()).unwrap_or_default()
+    );
+    fs::write(&path, record).at("write", &path)?;
+    server.detach();
+    Ok(())
+}
+
+/// Ends every process that is noted in `folder` and still runs, and forgets them. How many those were.
+///
+/// # Errors
+/// The folder can't be read or written.
+pub fn stop_all(folder: &Path) -> Result<usize> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(0);
+    };
+    let mut stopped = 0;
+    for entry in entries {
+        let path = entry.at("read", folder)?.path();
+        let record = fs::read_to_string(&path).at("read", &path)?;
+        if let Some(pid) = running(&record) {
+            stop(pid);
+            stopped += 1;
+        }
+        fs::remove_file(&path).at("remove", &path)?;
+    }
+    Ok(stopped)
+}
+
+/// The process of a record, when it still runs.
+fn running(record: &str) -> Option<i32> {
+    let (pid, started) = record.trim().split_once(' ')?;
+    let pid: u32 = pid.parse().ok()?;
+    (start_time(pid)? == started)
+        .then(|| pid.try_into().ok())
+        .flatten()
+}
+
+fn stop(pid: i32) {
+    let Some(group) = Pid::from_raw(pid) else {
+        return;
+    };
+    let _ = kill_process_group(group, Signal::TERM);
+    let started = Instant::now();
+    while started.elapsed() < GRACE {
+        if u32::try_from(pid).ok().and_then(start_time).is_none() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let _ = kill_process_group(group, Signal::KILL);
+}
+
+/// Field 22 of `/proc/PID/stat` (proc(5)): clock ticks from boot to the process's start. `None` when it
+/// does not run, or has ended and only waits to be reaped.
+fn start_time(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name may hold blanks and parentheses; what follows its last one may not.
+    let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
+    (fields.next()? != "Z").then_some(())?;
+    fields.nth(18).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_recorded_process_is_stopped_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let mut sleep = Command::new("sleep");
+        sleep.arg("600");
+        let server = Server::start("sleeper", sleep, folder.path()).unwrap();
+        let pid = server.pid();
+        leave_running(server, &pids).unwrap();
+        assert_eq!(stop_all(&pids).unwrap(), 1);
+        assert_eq!(start_time(pid), None);
+        assert_eq!(stop_all(&pids).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_reused_id_is_left_alone() {
+        assert_eq!(running(&format!("{} 1", std::process::id())), None);
+    }
+}

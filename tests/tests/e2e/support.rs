@@ -1,0 +1,103 @@
+//! The cluster under test, and waiting.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use testbed::journey::{Gateway, RunFile, Samples};
+use testbed::run::Access;
+
+pub fn run() -> RunFile {
+    let path = std::env::var("FGW_TEST_RUN").expect(
+        "FGW_TEST_RUN is not set: run the tests with `make test`, or `make run` and then \
+         FGW_TEST_RUN=$PWD/target/run.json",
+    );
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    serde_json::from_str(&text).unwrap()
+}
+
+pub fn gateway(organization: &str) -> Gateway {
+    run()
+        .gateways
+        .into_iter()
+        .find(|gateway| gateway.organization == organization)
+        .unwrap()
+}
+
+pub fn access() -> Access {
+    Access {
+        kubectl: "kubectl".into(),
+        helm: "helm".into(),
+        kubeconfig: run().kubeconfig,
+        context: None,
+    }
+}
+
+pub fn samples() -> Samples {
+    Samples::make(&testbed::cache::folder("samples")).unwrap()
+}
+
+/// kubectl's standard output, or what it said instead.
+pub fn kubectl(arguments: &[&str]) -> Result<String, String> {
+    let output = access().kubectl(arguments).output().unwrap();
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+pub fn object(kind: &str, namespace: &str, name: &str) -> Option<Value> {
+    access().get(kind, namespace, name).unwrap()
+}
+
+/// Asks until `probe` answers, every 200 ms, `limit` at most.
+pub async fn eventually<T>(
+    what: &str,
+    limit: Duration,
+    mut probe: impl AsyncFnMut() -> Option<T>,
+) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(
+            started.elapsed() < limit,
+            "{what}: not within {} s",
+            limit.as_secs()
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+pub fn secret(namespace: &str, name: &str, key: &str) -> String {
+    let secret = object("secret", namespace, name).unwrap_or_else(|| panic!("{namespace}/{name}"));
+    let value = secret["data"][key]
+        .as_str()
+        .unwrap_or_else(|| panic!("{name} has no {key}"));
+    String::from_utf8(STANDARD.decode(value).unwrap()).unwrap()
+}
+
+/// The cluster's S3 server with the keys of a Secret.
+pub fn s3(namespace: &str, name: &str) -> aws_sdk_s3::Client {
+    let service = object("service", "storage", "s3").unwrap();
+    let address = service["spec"]["clusterIP"].as_str().unwrap();
+    let credentials = Credentials::new(
+        secret(namespace, name, "access-key-id"),
+        secret(namespace, name, "secret-access-key"),
+        None,
+        None,
+        "cluster",
+    );
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(format!("http://{address}:7070"))
+        .region(Region::new("us-east-1"))
+        .credentials_provider(credentials)
+        .force_path_style(true)
+        .build();
+    aws_sdk_s3::Client::from_conf(config)
+}
