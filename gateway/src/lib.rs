@@ -11,8 +11,10 @@
 //! `app` is the one place that knows them all. A test (`tests/layers.rs`) reads the sources and
 //! fails on an import that goes the other way.
 
+pub mod api;
 pub mod auth;
 pub mod catalog;
+pub mod config;
 pub mod files;
 pub mod media;
 pub mod store;

@@ -1,0 +1,5 @@
+//! HTTP: parse, authorize, answer.
+
+pub mod conditions;
+pub mod disposition;
+pub mod ranges;

@@ -1,0 +1,24 @@
+//! Where to listen.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::reader::Reader;
+
+/// The HTTP server's settings.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// `FILEGATEWAY_LISTEN`: the socket address; `0.0.0.0:8080` by default.
+    pub listen: SocketAddr,
+}
+
+impl Server {
+    pub(super) fn from(reader: &mut Reader<'_>) -> Self {
+        Self {
+            listen: reader.parsed(
+                "FILEGATEWAY_LISTEN",
+                SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
+                "a socket address like 0.0.0.0:8080",
+            ),
+        }
+    }
+}
