@@ -1,7 +1,21 @@
 //! The service layer: every rule about files lives here, and none about HTTP.
 
+mod convert;
+mod delete;
+mod disposition;
 mod error;
+mod janitor;
+mod media_type;
 mod model;
+mod name;
+mod read;
+mod service;
+mod upload;
 
 pub use error::FilesError;
+pub use janitor::Swept;
 pub use model::{ByteRange, FileId, FileRecord, FileStatus, NewFile};
+pub use service::{Files, Readiness, Settings};
+pub use upload::{BodyError, UploadBatch};
+
+pub use crate::store::Body;

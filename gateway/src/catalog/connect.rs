@@ -1,0 +1,115 @@
+//! Opening the database.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Connection, Executor};
+
+use super::pool::Pool;
+use super::{ACQUIRE_TIMEOUT, Catalog, CatalogError};
+
+/// A connection that rested longer than this is asked for a sign of life before it is used.
+const PING_AFTER: Duration = Duration::from_secs(5);
+
+/// Which database, and how much of it.
+#[derive(Clone)]
+pub struct Settings {
+    /// `sqlite:///absolute/path` or `postgres://user:password@host/database`.
+    pub url: String,
+    /// The most connections to hold at once.
+    pub max_connections: u32,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("url", &"…")
+            .field("max_connections", &self.max_connections)
+            .finish()
+    }
+}
+
+impl Catalog {
+    /// Opens the database, making a SQLite file when there is none.
+    ///
+    /// # Errors
+    /// When the URL makes no sense or the first connection can't be had.
+    pub async fn connect(settings: Settings) -> Result<Self, CatalogError> {
+        let pool = match settings.url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => sqlite(&settings).await?,
+            Some("postgres" | "postgresql") => postgres(&settings).await?,
+            _ => return Err(CatalogError::Url),
+        };
+        Ok(Self { pool })
+    }
+}
+
+async fn sqlite(settings: &Settings) -> Result<Pool, CatalogError> {
+    let options = SqliteConnectOptions::from_str(&settings.url)
+        .map_err(|_| CatalogError::Url)?
+        .create_if_missing(true)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        .journal_mode(SqliteJournalMode::Wal)
+        // FULL: in WAL mode NORMAL may lose the last commits when the power goes, and an
+        // acknowledged upload must not be lost.
+        .synchronous(SqliteSynchronous::Full);
+    // Local connections cost nothing to keep and much to reopen, so they neither idle out nor age.
+    let pool = |connections: u32| {
+        SqlitePoolOptions::new()
+            .min_connections(1)
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+    };
+    // The writer first: it turns WAL mode on, which readers can't do beside each other.
+    let writer = pool(1)
+        .connect_with(options.clone())
+        .await
+        .map_err(CatalogError::Connect)?;
+    let readers = pool(settings.max_connections.max(1))
+        .connect_with(options)
+        .await
+        .map_err(CatalogError::Connect)?;
+    Ok(Pool::Sqlite { readers, writer })
+}
+
+async fn postgres(settings: &Settings) -> Result<Pool, CatalogError> {
+    let options = PgConnectOptions::from_str(&settings.url)
+        .map_err(|_| CatalogError::Url)?
+        .application_name("filegateway");
+    PgPoolOptions::new()
+        .max_connections(settings.max_connections.max(1))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // sqlx would ping at every acquire: a round trip more for each request.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > PING_AFTER {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // The server gives up before the gateway does, so nothing is left running there.
+                connection
+                    .execute(
+                        "SET statement_timeout = '9s'; \
+                         SET idle_in_transaction_session_timeout = '30s'",
+                    )
+                    .await?;
+                Ok(())
+            })
+        })
+        .connect_with(options)
+        .await
+        .map(Pool::Postgres)
+        .map_err(CatalogError::Connect)
+}

@@ -1,0 +1,248 @@
+//! The table `jobs`: leases, retries, and the jobs that gave up.
+//!
+//! All times of a job are the database's, so workers whose clocks differ agree on a lease.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::pool::{Pool, read, timed, write};
+use super::{Catalog, CatalogError, MediaRow, Status};
+
+/// A job that is ours until its lease runs out.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Job {
+    /// Its id.
+    pub id: Uuid,
+    /// The file to work on.
+    pub file_id: Uuid,
+    /// How often it was taken, this time included.
+    pub attempts: i64,
+    /// Proof that it is ours.
+    pub lease_token: Uuid,
+}
+
+impl Job {
+    /// What the writes below want as proof.
+    pub fn lease(&self) -> Lease {
+        Lease {
+            job: self.id,
+            token: self.lease_token,
+        }
+    }
+}
+
+/// Proof that a job is ours; refused once somebody else has taken it.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease {
+    job: Uuid,
+    token: Uuid,
+}
+
+/// Takes the job that waits longest. `=` with a scalar subquery: it is evaluated once, where
+/// `IN` could be evaluated again and take more than one.
+macro_rules! take {
+    ($lock:literal) => {
+        concat!(
+            "UPDATE jobs SET state = 'running', attempts = attempts + 1, lease_token = $1, \
+             lease_until = $2 WHERE id = (SELECT id FROM jobs \
+             WHERE (state = 'queued' AND run_after <= $3) OR (state = 'running' AND lease_until < $3) \
+             ORDER BY run_after LIMIT 1",
+            $lock,
+            ") RETURNING id, file_id, attempts, lease_token"
+        )
+    };
+}
+
+impl Catalog {
+    /// Takes a job that is due, or whose holder's lease ran out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_job(&self, lease: Duration) -> Result<Option<Job>, CatalogError> {
+        let now = self.now().await?;
+        let until = after(now, lease);
+        let token = Uuid::new_v4();
+        // One statement either way; on SQLite the one writer is the lock.
+        match &self.pool {
+            Pool::Sqlite { .. } => write!(self, "take a job", |tx| {
+                sqlx::query_as::<_, Job>(take!(""))
+                    .bind(token)
+                    .bind(until)
+                    .bind(now)
+                    .fetch_optional(&mut *tx)
+                    .await?
+            }),
+            Pool::Postgres(_) => write!(self, "take a job", |tx| {
+                sqlx::query_as::<_, Job>(take!(" FOR UPDATE SKIP LOCKED"))
+                    .bind(token)
+                    .bind(until)
+                    .bind(now)
+                    .fetch_optional(&mut *tx)
+                    .await?
+            }),
+        }
+    }
+
+    /// Holds a job longer; false when it is no longer ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn extend_lease(&self, held: Lease, lease: Duration) -> Result<bool, CatalogError> {
+        let until = after(self.now().await?, lease);
+        write!(self, "hold a job", |tx| {
+            sqlx::query(
+                "UPDATE jobs SET lease_until = $3 \
+                 WHERE id = $1 AND lease_token = $2 AND state = 'running'",
+            )
+            .bind(held.job)
+            .bind(held.token)
+            .bind(until)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+                == 1
+        })
+    }
+
+    /// Ends a job that was done: the media facts are written, the file is `ready`, the job's row
+    /// goes. False, and nothing changes, when the job is no longer ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn finish_job(&self, held: Lease, media: MediaRow) -> Result<bool, CatalogError> {
+        write!(self, "finish a job", |tx| {
+            let file = sqlx::query_scalar::<_, Uuid>(
+                "DELETE FROM jobs WHERE id = $1 AND lease_token = $2 AND state = 'running' \
+                 RETURNING file_id",
+            )
+            .bind(held.job)
+            .bind(held.token)
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(file) = file {
+                sqlx::query(
+                    "INSERT INTO media (file_id, duration_ms, width, height, video_codec, \
+                     audio_codec, poster, faststart) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+                     ON CONFLICT (file_id) DO UPDATE SET duration_ms = excluded.duration_ms, \
+                     width = excluded.width, height = excluded.height, \
+                     video_codec = excluded.video_codec, audio_codec = excluded.audio_codec, \
+                     poster = excluded.poster, faststart = excluded.faststart",
+                )
+                .bind(file)
+                .bind(media.duration_ms)
+                .bind(media.width)
+                .bind(media.height)
+                .bind(media.video_codec)
+                .bind(media.audio_codec)
+                .bind(media.poster)
+                .bind(media.faststart)
+                .execute(&mut *tx)
+                .await?;
+                sqlx::query(
+                    "UPDATE files SET status = $2, reason = NULL \
+                     WHERE id = $1 AND status = 'processing'",
+                )
+                .bind(file)
+                .bind(Status::Ready.as_str())
+                .execute(&mut *tx)
+                .await?;
+            }
+            file.is_some()
+        })
+    }
+
+    /// Puts a job back for another try after `delay`. False when it is no longer ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn retry_job(
+        &self,
+        held: Lease,
+        delay: Duration,
+        error: String,
+    ) -> Result<bool, CatalogError> {
+        let run_after = after(self.now().await?, delay);
+        write!(self, "put a job back", |tx| {
+            sqlx::query(
+                "UPDATE jobs SET state = 'queued', run_after = $3, last_error = $4, \
+                 lease_token = NULL, lease_until = NULL \
+                 WHERE id = $1 AND lease_token = $2 AND state = 'running'",
+            )
+            .bind(held.job)
+            .bind(held.token)
+            .bind(run_after)
+            .bind(error)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+                == 1
+        })
+    }
+
+    /// Gives a job up: it is `dead`, its file `failed` for `reason`. False when it is no longer ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn bury_job(
+        &self,
+        held: Lease,
+        reason: String,
+        error: String,
+    ) -> Result<bool, CatalogError> {
+        write!(self, "give a job up", |tx| {
+            let file = sqlx::query_scalar::<_, Uuid>(
+                "UPDATE jobs SET state = 'dead', last_error = $3, lease_token = NULL, \
+                 lease_until = NULL WHERE id = $1 AND lease_token = $2 AND state = 'running' \
+                 RETURNING file_id",
+            )
+            .bind(held.job)
+            .bind(held.token)
+            .bind(error)
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(file) = file {
+                sqlx::query(
+                    "UPDATE files SET status = $2, reason = $3 \
+                     WHERE id = $1 AND status = 'processing'",
+                )
+                .bind(file)
+                .bind(Status::Failed.as_str())
+                .bind(reason)
+                .execute(&mut *tx)
+                .await?;
+            }
+            file.is_some()
+        })
+    }
+
+    /// The database's clock. SQLite's is this machine's.
+    async fn now(&self) -> Result<DateTime<Utc>, CatalogError> {
+        match &self.pool {
+            Pool::Sqlite { .. } => Ok(Utc::now()),
+            Pool::Postgres(pool) => {
+                let query = sqlx::query_scalar::<_, DateTime<Utc>>("SELECT clock_timestamp()");
+                timed("tell the time", query.fetch_one(pool)).await
+            }
+        }
+    }
+
+    /// How many jobs are in each state: queued, running, dead.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn job_counts(&self) -> Result<Vec<(String, i64)>, CatalogError> {
+        read!(self, "count jobs", |db| sqlx::query_as::<_, (String, i64)>(
+            "SELECT state, count(*) FROM jobs GROUP BY state ORDER BY state"
+        )
+        .fetch_all(db))
+    }
+}
+
+fn after(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(wait)
+        .ok()
+        .and_then(|wait| now.checked_add_signed(wait))
+        .unwrap_or(now)
+}

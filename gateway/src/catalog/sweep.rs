@@ -1,0 +1,56 @@
+//! What the janitor asks.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::files::columns;
+use super::pool::read;
+use super::{Catalog, CatalogError, FileRow};
+
+impl Catalog {
+    /// Rows `uploading` that nobody has touched since `uploading`, and rows `deleting` that nobody
+    /// has touched since `deleting`; the oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unsettled(
+        &self,
+        uploading: DateTime<Utc>,
+        deleting: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<FileRow>, CatalogError> {
+        read!(self, "list unsettled files", |db| sqlx::query_as::<
+            _,
+            FileRow,
+        >(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM files WHERE (status = 'uploading' AND touched_at < $1) \
+              OR (status = 'deleting' AND touched_at < $2) ORDER BY touched_at LIMIT $3"
+        ))
+        .bind(uploading)
+        .bind(deleting)
+        .bind(i64::from(limit))
+        .fetch_all(db))
+    }
+
+    /// Which ids between `first` and `last` (both inclusive) have a row, in whatever status.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ids_between(
+        &self,
+        first: Uuid,
+        last: Uuid,
+    ) -> Result<HashSet<Uuid>, CatalogError> {
+        let ids = read!(self, "list files", |db| sqlx::query_scalar::<_, Uuid>(
+            "SELECT id FROM files WHERE id >= $1 AND id <= $2"
+        )
+        .bind(first)
+        .bind(last)
+        .fetch_all(db))?;
+        Ok(ids.into_iter().collect())
+    }
+}

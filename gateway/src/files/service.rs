@@ -1,0 +1,79 @@
+//! The handle that everything above this layer holds.
+
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use crate::auth::policy::LocationAccess;
+use crate::catalog::Catalog;
+use crate::store::{Store, StoreError};
+
+/// What the rules need to know of this gateway.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The organization that it serves.
+    pub organization: String,
+    /// The longest file that it accepts, in bytes.
+    pub max_file_bytes: u64,
+    /// The most files in one request.
+    pub max_files: u32,
+    /// Who may read a file by its location.
+    pub locations: LocationAccess,
+    /// Whether uploaded videos get a job; false when nobody would work on it.
+    pub video: bool,
+}
+
+/// The use cases of the service layer; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Files {
+    pub(super) catalog: Catalog,
+    pub(super) store: Store,
+    pub(super) settings: Arc<Settings>,
+    /// Undoings and deletions that go on after their request is gone.
+    pub(super) background: TaskTracker,
+}
+
+/// Which dependency is in the way; the messages name no address and no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether the database answers.
+    pub database: Result<(), String>,
+    /// Whether the bucket answers.
+    pub bucket: Result<(), String>,
+}
+
+impl Files {
+    /// Puts the layer together.
+    pub fn new(catalog: Catalog, store: Store, settings: Settings) -> Self {
+        Self {
+            catalog,
+            store,
+            settings: Arc::new(settings),
+            background: TaskTracker::new(),
+        }
+    }
+
+    /// Asks the database and the bucket for an answer, both at once.
+    pub async fn readiness(&self) -> Readiness {
+        let (database, bucket) = tokio::join!(self.catalog.ping(), self.store.head_bucket());
+        Readiness {
+            database: database.map_err(|error| error.summary()),
+            bucket: bucket.map_err(|error| match error {
+                StoreError::NotFound { .. } => "the bucket does not exist".into(),
+                other => other.to_string(),
+            }),
+        }
+    }
+
+    /// Waits for the undoings and deletions that were begun; for a graceful stop, after the last
+    /// request. What is cut off here is the janitor's to finish.
+    pub async fn settle(&self) {
+        self.background.close();
+        self.background.wait().await;
+    }
+
+    /// Under which keys everything of the organization lies.
+    pub(super) fn root(&self) -> String {
+        format!("{}/", self.settings.organization)
+    }
+}

@@ -1,0 +1,183 @@
+//! From a body of frames to parts of one size, counted and hashed.
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+
+use super::super::FilesError;
+use super::digest::Digest;
+use crate::store::MAX_PARTS;
+
+/// The size of a part unless the longest allowed file would need too many of them.
+const PART_BYTES: u64 = 8 * 1024 * 1024;
+const MEBIBYTE: u64 = 1024 * 1024;
+/// What the first part's buffer begins with: most files are small.
+const FIRST_BUFFER_BYTES: usize = 64 * 1024;
+
+/// A client's body that broke off, or is not what it claims to be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct BodyError {
+    /// What is wrong, in words for the client.
+    pub message: String,
+}
+
+/// Cuts a body into parts. The frames are copied, once, into the part: a client decides how small
+/// they are and how much memory each one keeps alive, so keeping them would not be bounded.
+pub(in crate::files) struct Intake<S> {
+    body: S,
+    /// What came after the end of the last part.
+    rest: Bytes,
+    index: usize,
+    limit: u64,
+    part_bytes: usize,
+    size: u64,
+    digest: Digest,
+}
+
+/// The next bytes of a body, full-sized unless it is the last.
+pub(in crate::files) struct Part {
+    pub(in crate::files) bytes: Bytes,
+    pub(in crate::files) last: bool,
+}
+
+/// The part size with which `limit` bytes fit into the number of parts that S3 allows.
+fn part_bytes(limit: u64) -> usize {
+    let needed = limit.div_ceil(MAX_PARTS).next_multiple_of(MEBIBYTE);
+    usize::try_from(needed.max(PART_BYTES)).unwrap_or(usize::MAX)
+}
+
+impl<S> Intake<S>
+where
+    S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin,
+{
+    /// Begins a body that is file number `index` of its request and at most `limit` bytes long.
+    pub(in crate::files) fn new(index: usize, limit: u64, body: S) -> Self {
+        Self {
+            body,
+            rest: Bytes::new(),
+            index,
+            limit,
+            part_bytes: part_bytes(limit),
+            size: 0,
+            digest: Digest::new(),
+        }
+    }
+
+    /// The next part. A body that ends with a full part ends with that part: the answer waits until
+    /// it is known whether anything follows.
+    pub(in crate::files) async fn next(&mut self) -> Result<Part, FilesError> {
+        let mut part = BytesMut::with_capacity(match self.size {
+            0 => FIRST_BUFFER_BYTES,
+            _ => self.part_bytes,
+        });
+        loop {
+            if self.rest.is_empty() {
+                match self.receive().await? {
+                    Some(frame) => self.rest = frame,
+                    None => {
+                        return Ok(Part {
+                            bytes: part.freeze(),
+                            last: true,
+                        });
+                    }
+                }
+            }
+            let room = self.part_bytes - part.len();
+            if room == 0 {
+                return Ok(Part {
+                    bytes: part.freeze(),
+                    last: false,
+                });
+            }
+            let taken = room.min(self.rest.len());
+            part.extend_from_slice(&self.rest[..taken]);
+            self.rest.advance(taken);
+        }
+    }
+
+    /// The next frame that is not empty, counted and hashed.
+    async fn receive(&mut self) -> Result<Option<Bytes>, FilesError> {
+        while let Some(frame) = self.body.next().await {
+            let frame = frame.map_err(|error| FilesError::Body {
+                message: error.message,
+            })?;
+            if frame.is_empty() {
+                continue;
+            }
+            self.size += frame.len() as u64;
+            if self.size > self.limit {
+                return Err(FilesError::TooLarge {
+                    index: self.index,
+                    limit: self.limit,
+                });
+            }
+            self.digest.update(frame.clone()).await;
+            return Ok(Some(frame));
+        }
+        Ok(None)
+    }
+
+    /// How many bytes came so far.
+    pub(in crate::files) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The SHA-256 of what came so far.
+    pub(in crate::files) fn sha256(&self) -> [u8; 32] {
+        self.digest.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[test]
+    fn parts_grow_with_the_limit() {
+        assert_eq!(part_bytes(0), 8 << 20);
+        assert_eq!(part_bytes(80_000 << 20), 8 << 20);
+        assert_eq!(part_bytes((80_000 << 20) + 1), 9 << 20);
+    }
+
+    async fn parts(frames: &[usize]) -> Vec<(usize, bool)> {
+        let frames: Vec<_> = frames
+            .iter()
+            .map(|n| Ok(Bytes::from(vec![7; *n])))
+            .collect();
+        let mut intake = Intake::new(0, 1 << 40, stream::iter(frames));
+        let mut parts = Vec::new();
+        loop {
+            let part = intake.next().await.unwrap();
+            parts.push((part.bytes.len(), part.last));
+            if part.last {
+                return parts;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_part_is_known_to_be_the_last() {
+        let full = part_bytes(1 << 40);
+        assert_eq!(parts(&[]).await, [(0, true)]);
+        assert_eq!(parts(&[0, 3, 0, 4]).await, [(7, true)]);
+        assert_eq!(parts(&[full]).await, [(full, true)]);
+        assert_eq!(parts(&[full, 0]).await, [(full, true)]);
+        assert_eq!(parts(&[full + 1]).await, [(full, false), (1, true)]);
+        assert_eq!(
+            parts(&[full - 1, full + 2]).await,
+            [(full, false), (full, false), (1, true)]
+        );
+    }
+
+    #[tokio::test]
+    async fn one_byte_too_many_is_refused() {
+        let frames = [Ok(Bytes::from_static(b"abc")), Ok(Bytes::from_static(b"d"))];
+        let mut intake = Intake::new(5, 3, stream::iter(frames));
+        assert!(matches!(
+            intake.next().await,
+            Err(FilesError::TooLarge { index: 5, limit: 3 })
+        ));
+    }
+}

@@ -1,0 +1,16 @@
+//! Uploading: row `uploading`, then the bytes, then the row `ready`; all files of a request or none.
+//!
+//! A request's future may be dropped at any point, so each step that leaves something behind (a
+//! row, an object, an upload in parts) is a task of its own, listed in the [`ledger`] before it
+//! starts. Undoing waits for those tasks and then walks the list. What even that can't finish, because
+//! the process died or the database is away, the janitor does: the rows tell it all it needs.
+
+mod batch;
+mod digest;
+mod heartbeat;
+mod intake;
+mod ledger;
+mod parts;
+
+pub use batch::UploadBatch;
+pub use intake::BodyError;

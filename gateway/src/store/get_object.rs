@@ -1,0 +1,88 @@
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use futures_util::Stream;
+use http_body::Body as _;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::{Store, StoreError};
+
+/// How long the server may leave a reader waiting for the next bytes. Only time in which the
+/// reader does wait counts: one that reads slowly is never cut off.
+const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Store {
+    /// Opens an object, or the part of it from `range.0` to `range.1`, both inclusive.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is not there.
+    pub async fn get_object(
+        &self,
+        key: &str,
+        range: Option<(u64, u64)>,
+    ) -> Result<Body, StoreError> {
+        let output = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_range(range.map(|(start, end)| format!("bytes={start}-{end}")))
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("read an object", error))?;
+        Ok(Body {
+            frames: Box::pin(output.body.into_inner()),
+            stall: Box::pin(sleep(STALL_TIMEOUT)),
+            waiting: false,
+        })
+    }
+}
+
+/// The bytes of an object: the SDK's own frames, untouched. Dropping it closes the connection.
+pub struct Body {
+    frames: Pin<Box<SdkBody>>,
+    stall: Pin<Box<Sleep>>,
+    waiting: bool,
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").finish_non_exhaustive()
+    }
+}
+
+impl Stream for Body {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Poll::Ready(frame) = self.frames.as_mut().poll_frame(context) {
+                self.waiting = false;
+                match frame {
+                    None => return Poll::Ready(None),
+                    Some(Err(error)) => return Poll::Ready(Some(Err(io::Error::other(error)))),
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(bytes) => return Poll::Ready(Some(Ok(bytes))),
+                        Err(_trailers) => continue,
+                    },
+                }
+            }
+            if !self.waiting {
+                self.waiting = true;
+                self.stall.as_mut().reset(Instant::now() + STALL_TIMEOUT);
+            }
+            ready!(self.stall.as_mut().poll(context));
+            return Poll::Ready(Some(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the object store sent nothing for too long",
+            ))));
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
+
+use super::{Store, StoreError};
+
+impl Store {
+    /// Asks whether the bucket is there and ours to use.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is not there, others when the keys are refused or nobody answers.
+    pub async fn head_bucket(&self) -> Result<(), StoreError> {
+        self.client
+            .head_bucket()
+            .bucket(&self.bucket)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("find the bucket", error))?;
+        Ok(())
+    }
+}
