@@ -4,6 +4,7 @@
 //! tools     finds or builds every program needed, cached outside the checkout
 //! servers   plain processes on loopback for `testbed exec`: PostgreSQL, S3 and IAM, MinIO, Kubernetes' API
 //! journey   the main job: what a frontend does with a gateway, told step by step
+//! images    container images from the Dockerfiles, without a registry
 //! run       `make run` and `make test`: a cluster, the chart, two organizations, the main job on both
 //! cluster   one real node: control plane, kubelet with containerd, network, DNS, storage
 //! ```
@@ -14,6 +15,8 @@ pub mod cache;
 pub mod command;
 pub mod error;
 pub mod exec;
+pub mod host;
+pub mod images;
 pub mod journey;
 pub mod pki;
 pub mod process;

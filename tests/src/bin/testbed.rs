@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use testbed::images::Image;
 use testbed::servers::Part;
 use testbed::tools::{Tool, Toolbox, debian};
 
@@ -35,6 +36,31 @@ enum Task {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// Build the images whose inputs changed, and print their names and digests.
+    Images {
+        /// Only these, comma separated.
+        #[arg(long, value_delimiter = ',', value_enum)]
+        only: Vec<ImageName>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ImageName {
+    Pause,
+    Storage,
+    Operator,
+    Gateway,
+}
+
+impl From<ImageName> for Image {
+    fn from(name: ImageName) -> Self {
+        match name {
+            ImageName::Pause => Self::Pause,
+            ImageName::Storage => Self::Storage,
+            ImageName::Operator => Self::Operator,
+            ImageName::Gateway => Self::Gateway,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -83,6 +109,17 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
             };
             let code = testbed::exec::exec(&parts, logs.as_deref(), &command).await?;
             return Ok(ExitCode::from(code));
+        }
+        Task::Images { only } => {
+            let images: Vec<Image> = only.into_iter().map(Image::from).collect();
+            let images = if images.is_empty() {
+                Image::ALL.to_vec()
+            } else {
+                images
+            };
+            for built in testbed::images::ensure(&images)? {
+                println!("{} {}", built.reference, built.digest);
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
