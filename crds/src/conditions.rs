@@ -44,6 +44,8 @@ pub mod reason {
     pub const ADOPTED: &str = "Adopted";
     /// Another gateway's mark is on it, or nobody's: not ours to use.
     pub const BUCKET_OWNED_BY_OTHER: &str = "BucketOwnedByOther";
+    /// The bucket that is to be adopted does not exist.
+    pub const BUCKET_NOT_FOUND: &str = "BucketNotFound";
     /// A bucket of that name exists in an account that is not ours.
     pub const NAME_TAKEN: &str = "NameTaken";
     /// The server refused the operator's own credentials.
@@ -64,6 +66,12 @@ pub mod reason {
     pub const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
     /// A Secret of that name exists and is not ours.
     pub const SECRET_NOT_OWNED: &str = "SecretNotOwned";
+    /// An object of that name exists in the namespace and is not ours.
+    pub const OBJECT_NOT_OWNED: &str = "ObjectNotOwned";
+    /// The API server refused a write.
+    pub const API_SERVER_ERROR: &str = "ApiServerError";
+    /// Pods can't be created, by a quota or an admission rule for instance.
+    pub const REPLICA_FAILURE: &str = "ReplicaFailure";
     /// A Secret that the spec names is missing, or lacks the key.
     pub const SECRET_MISSING: &str = "SecretMissing";
     /// The signing key is the current one.

@@ -32,6 +32,8 @@ use crate::reference::SecretKeyReference;
     ),
     validation = Rule::new("size(self.metadata.name) <= 50")
         .message("metadata.name: at most 50 characters, since the names of its children are made from it"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')")
+        .message("metadata.name: lower-case letters, digits and hyphens, a letter first, since its Service carries this name"),
     printcolumn(name = "Class", type_ = "string", json_path = ".spec.className"),
     printcolumn(name = "Organization", type_ = "string", json_path = ".spec.organization"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
@@ -434,6 +436,10 @@ pub struct BucketStatus {
     pub region: String,
     /// Whether the operator made it. Only such a bucket is ever deleted.
     pub created: bool,
+    /// Written after the bucket was found absent and before it is created: after a crash between
+    /// the creation and its mark, a bucket without a mark is still known as ours.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub creating: bool,
     /// The S3 user that can touch it, named here before it is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,

@@ -1,1 +1,30 @@
-//! Placeholder.
+//! The FileGateway operator.
+//!
+//! ```text
+//! gateway/   one FileGateway: dereference → validate → steps → build → apply → update_status
+//!            and, when it is deleted, cleanup
+//! class/     one FileGatewayClass: are its Secrets there?
+//! remote/    the outside world: S3, IAM, PostgreSQL
+//! apply      the one way objects are written to the API server
+//! ```
+
+pub mod apply;
+pub mod backoff;
+pub mod class;
+pub mod config;
+pub mod context;
+pub mod controllers;
+pub mod events;
+pub mod gateway;
+pub mod health;
+pub mod meta;
+pub mod names;
+pub mod quantity;
+pub mod remote;
+pub mod secrets;
+pub mod sensitive;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use config::Config;
+pub use controllers::{RunError, run};

@@ -1,0 +1,242 @@
+//! The one way objects are written: server-side apply with one field manager, and only when the
+//! live object lacks something that is wanted.
+//!
+//! Two checks decide. The wanted object's hash, kept in an annotation, tells that what we want has
+//! changed (a field left out is noticed this way); the comparison with the live object tells that
+//! somebody else has changed it. Server-side apply by itself would be idempotent, but a settled
+//! gateway would still cost a write call per child and pass.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::meta::{APPLIED_ANNOTATION, MANAGER};
+use crate::quantity;
+
+/// An object was not written.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// An object of that name is there and belongs to somebody else.
+    #[error(
+        "{kind} {name} exists and was not made for this FileGateway: delete or rename it, or \
+         give the FileGateway another name"
+    )]
+    NotOwned {
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
+    /// The object can't be written as JSON.
+    #[error("{kind} {name} can't be serialized")]
+    Serialize {
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The API server failed or refused.
+    #[error("the API server refused {kind} {name}: {source}")]
+    Api {
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: kube::Error,
+    },
+}
+
+/// Makes the cluster's object equal to `wanted` where `wanted` says something. `owned` says
+/// whether a live object is ours. Answers the object as it is then.
+///
+/// # Errors
+/// When a live object is not ours, or the API server refuses.
+pub async fn apply<K>(
+    client: &Client,
+    wanted: &K,
+    owned: impl Fn(&ObjectMeta) -> bool,
+) -> Result<K, ApplyError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    let kind = || K::kind(&()).into_owned();
+    let name = wanted.meta().name.clone().unwrap_or_default();
+    let namespace = wanted.meta().namespace.clone().unwrap_or_default();
+    let api: Api<K> = Api::namespaced(client.clone(), &namespace);
+    let refused = |source| ApplyError::Api {
+        kind: kind(),
+        name: name.clone(),
+        source,
+    };
+    let serialized = |object: &K| {
+        serde_json::to_value(object).map_err(|source| ApplyError::Serialize {
+            kind: kind(),
+            name: name.clone(),
+            source,
+        })
+    };
+    let body = with_hash(serialized(wanted)?);
+    if let Some(live) = api.get_opt(&name).await.map_err(refused)? {
+        if !owned(live.meta()) {
+            return Err(ApplyError::NotOwned { kind: kind(), name });
+        }
+        if covers(&serialized(&live)?, &body) {
+            return Ok(live);
+        }
+    }
+    tracing::info!(
+        object.kind = kind(),
+        object.name = name,
+        object.namespace = namespace,
+        "applying"
+    );
+    api.patch(
+        &name,
+        &PatchParams::apply(MANAGER).force(),
+        &Patch::Apply(&body),
+    )
+    .await
+    .map_err(refused)
+}
+
+/// Hex of the SHA-256 of `text`.
+pub fn hash(text: impl AsRef<[u8]>) -> String {
+    Sha256::digest(text.as_ref())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn with_hash(mut body: Value) -> Value {
+    let digest = hash(body.to_string());
+    if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
+        let annotations = metadata
+            .entry("annotations")
+            .or_insert_with(|| Value::Object(serde_json::Map::new()));
+        if let Some(annotations) = annotations.as_object_mut() {
+            annotations.insert(APPLIED_ANNOTATION.into(), digest.into());
+        }
+    }
+    body
+}
+
+/// Whether `live` has every field of `wanted` with an equal value. What `live` has beyond that is
+/// the API server's default or another manager's, and stays.
+fn covers(live: &Value, wanted: &Value) -> bool {
+    match (live, wanted) {
+        (_, Value::Null) => true,
+        (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
+            match live.get(key) {
+                Some(live) => covers(live, wanted),
+                // The API server drops empty maps and lists.
+                None => is_empty(wanted),
+            }
+        }),
+        (Value::Array(live), Value::Array(wanted)) => covers_list(live, wanted),
+        (Value::String(live), Value::String(wanted)) => {
+            live == wanted || same_quantity(live, wanted)
+        }
+        _ => live == wanted,
+    }
+}
+
+/// Lists of named things (containers, ports, volumes) are merged by name by server-side apply;
+/// all others are replaced as a whole.
+fn covers_list(live: &[Value], wanted: &[Value]) -> bool {
+    let name = |value: &Value| {
+        value
+            .get("name")
+            .and_then(Value::as_str)
+            .map(str::to_string)
+    };
+    if !wanted.is_empty() && wanted.iter().all(|item| name(item).is_some()) {
+        return wanted.iter().all(|item| {
+            live.iter()
+                .any(|other| name(other) == name(item) && covers(other, item))
+        });
+    }
+    live.len() == wanted.len()
+        && live
+            .iter()
+            .zip(wanted)
+            .all(|(live, wanted)| covers(live, wanted))
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.values().all(is_empty),
+        _ => false,
+    }
+}
+
+/// The API server writes quantities its own way: `0.5` becomes `500m`.
+fn same_quantity(live: &str, wanted: &str) -> bool {
+    quantity::milli(live).is_some_and(|amount| quantity::milli(wanted) == Some(amount))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn defaults_of_the_server_are_no_difference() {
+        let wanted = json!({"spec": {"replicas": 1, "containers": [{"name": "a", "args": ["x"]}], "volumes": []}});
+        let live = json!({"spec": {"replicas": 1, "paused": false, "containers": [
+            {"name": "injected"}, {"name": "a", "args": ["x"], "terminationMessagePath": "/dev/log"}]}});
+        assert!(covers(&live, &wanted));
+    }
+
+    #[test]
+    fn drift_is_a_difference() {
+        let wanted = json!({"spec": {"replicas": 1, "containers": [{"name": "a", "args": ["x"]}]}});
+        for live in [
+            json!({"spec": {"replicas": 2, "containers": [{"name": "a", "args": ["x"]}]}}),
+            json!({"spec": {"replicas": 1, "containers": [{"name": "a", "args": ["x", "y"]}]}}),
+            json!({"spec": {"replicas": 1, "containers": [{"name": "b", "args": ["x"]}]}}),
+            json!({"spec": {"containers": [{"name": "a", "args": ["x"]}]}}),
+        ] {
+            assert!(!covers(&live, &wanted), "{live}");
+        }
+    }
+
+    #[test]
+    fn quantities_are_compared_by_value() {
+        let wanted = json!({"limits": {"cpu": "0.5", "memory": "1024Mi"}});
+        assert!(covers(
+            &json!({"limits": {"cpu": "500m", "memory": "1Gi"}}),
+            &wanted
+        ));
+        assert!(!covers(
+            &json!({"limits": {"cpu": "600m", "memory": "1Gi"}}),
+            &wanted
+        ));
+    }
+
+    #[test]
+    fn the_hash_changes_with_what_is_wanted() {
+        let one = with_hash(json!({"metadata": {"name": "a"}, "data": {"x": "1", "y": "2"}}));
+        let two = with_hash(json!({"metadata": {"name": "a"}, "data": {"x": "1"}}));
+        assert!(!covers(&one, &two), "a field left out must be noticed");
+    }
+}

@@ -1,0 +1,7 @@
+//! One FileGatewayClass: are the Secrets that it names there and complete?
+//!
+//! Whether its servers answer is each gateway's own condition, where it matters.
+
+mod reconcile;
+
+pub use reconcile::{error_policy, reconcile, secret_names};

@@ -1,0 +1,136 @@
+//! One pass over one FileGatewayClass.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::conditions::{ACCEPTED, Finding, merge, reason};
+use crds::{FileGatewayClass, FileGatewayClassSpec, FileGatewayClassStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Api, Patch, PatchParams};
+use kube::core::Selector;
+use kube::runtime::controller::Action;
+use kube::{Resource, ResourceExt};
+use serde_json::json;
+
+use crate::backoff::jittered;
+use crate::context::{Context, iam_secret};
+use crate::gateway::Error;
+use crate::meta::MANAGER;
+use crate::secrets::{self, SecretError};
+
+/// How soon a class that is not accepted is looked at again, where its Secrets can't be watched.
+const SOON: Duration = Duration::from_secs(60);
+
+/// The Secrets that `class` names, each with the keys that it needs.
+pub fn secret_names(class: &FileGatewayClassSpec) -> Vec<(&str, [&'static str; 2])> {
+    const ACCESS_KEY: [&str; 2] = ["access-key-id", "secret-access-key"];
+    let mut names = vec![
+        (
+            class.object_store.credentials_secret_ref.name.as_str(),
+            ACCESS_KEY,
+        ),
+        (iam_secret(&class.iam, &class.object_store), ACCESS_KEY),
+    ];
+    if let Some(database) = &class.database {
+        names.push((
+            &database.credentials_secret_ref.name,
+            ["username", "password"],
+        ));
+    }
+    names
+}
+
+/// Writes the class's `Accepted`.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn reconcile(
+    class: Arc<FileGatewayClass>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
+    let finding = look(&class, &context).await?;
+    let accepted = finding.status == Some(true);
+    let before = class.status.clone().unwrap_or_default();
+    let after = FileGatewayClassStatus {
+        observed_generation: class.metadata.generation,
+        conditions: merge(
+            &before.conditions,
+            &[finding],
+            class.metadata.generation,
+            &Time(Timestamp::now()),
+        ),
+    };
+    if after != before {
+        write(&class, &context, &after).await?;
+    }
+    context.backoff.settled(&class.name_any());
+    let wait = if accepted {
+        context.config.resync
+    } else {
+        SOON
+    };
+    Ok(Action::requeue(jittered(wait, 0.1)))
+}
+
+async fn look(class: &FileGatewayClass, context: &Context) -> Result<Finding, Error> {
+    if let Some(selector) = &class.spec.allowed_namespaces.selector
+        && let Err(error) = Selector::try_from(selector.clone())
+    {
+        return Ok(Finding::no(
+            ACCEPTED,
+            reason::INVALID_SPEC,
+            format!("spec.allowedNamespaces.selector can't be read: {error}"),
+        ));
+    }
+    for (name, keys) in secret_names(&class.spec) {
+        let namespace = &context.config.operator_namespace;
+        match secrets::read(&context.client, namespace, name, keys).await {
+            Ok(_) => {}
+            Err(SecretError::Api { source, .. }) => {
+                return Err(Error::api("read a Secret of the class")(source));
+            }
+            Err(error) => {
+                return Ok(Finding::no(
+                    ACCEPTED,
+                    reason::CREDENTIALS_NOT_FOUND,
+                    error.to_string(),
+                ));
+            }
+        }
+    }
+    Ok(Finding::yes(
+        ACCEPTED,
+        reason::ACCEPTED,
+        "the Secrets that it names are there",
+    ))
+}
+
+async fn write(
+    class: &FileGatewayClass,
+    context: &Context,
+    status: &FileGatewayClassStatus,
+) -> Result<(), Error> {
+    let body = json!({
+        "apiVersion": FileGatewayClass::api_version(&()),
+        "kind": FileGatewayClass::kind(&()),
+        "metadata": {"name": class.name_any(), "uid": class.uid()},
+        "status": status,
+    });
+    Api::<FileGatewayClass>::all(context.client.clone())
+        .patch_status(
+            &class.name_any(),
+            &PatchParams::apply(MANAGER).force(),
+            &Patch::Apply(&body),
+        )
+        .await
+        .map_err(Error::api("write the class's status"))?;
+    Ok(())
+}
+
+/// How long to wait after an [`Error`].
+pub fn error_policy(class: Arc<FileGatewayClass>, error: &Error, context: Arc<Context>) -> Action {
+    let name = class.name_any();
+    tracing::warn!(%error, class = name, "reconcile failed");
+    Action::requeue(context.backoff.failed(&name))
+}

@@ -1,0 +1,83 @@
+//! Events: what happened to a gateway, for `kubectl describe`. Published on transitions only.
+
+use crds::FileGateway;
+use kube::Resource;
+use kube::runtime::events::{Event, EventType};
+
+use crate::context::Context;
+
+/// The operator made the bucket.
+pub const BUCKET_CREATED: &str = "BucketCreated";
+/// The operator took over a bucket.
+pub const BUCKET_ADOPTED: &str = "BucketAdopted";
+/// A credential was issued.
+pub const KEY_ISSUED: &str = "KeyIssued";
+/// The operator made the database.
+pub const DATABASE_CREATED: &str = "DatabaseCreated";
+/// The gateway answers requests.
+pub const READY: &str = "Ready";
+/// The bucket and the database outlive their gateway.
+pub const RETAINED: &str = "Retained";
+/// The bucket and the database are gone.
+pub const DELETED: &str = "Deleted";
+/// Deletion was forced by an annotation and left something behind.
+pub const RELEASED: &str = "Released";
+
+/// Publishes a Normal event about the condition called `condition`. A failure is logged and no more: events are a courtesy, and a
+/// namespace that is being deleted takes none.
+pub async fn normal(
+    context: &Context,
+    gateway: &FileGateway,
+    condition: &str,
+    reason: &str,
+    note: String,
+) {
+    publish(context, gateway, EventType::Normal, condition, reason, note).await;
+}
+
+/// Publishes a Warning about the condition called `condition`.
+pub async fn warning(
+    context: &Context,
+    gateway: &FileGateway,
+    condition: &str,
+    reason: &str,
+    note: String,
+) {
+    publish(
+        context,
+        gateway,
+        EventType::Warning,
+        condition,
+        reason,
+        note,
+    )
+    .await;
+}
+
+async fn publish(
+    context: &Context,
+    gateway: &FileGateway,
+    type_: EventType,
+    action: &str,
+    reason: &str,
+    mut note: String,
+) {
+    // The API server takes 1 kB.
+    if note.len() > 1000 {
+        let end = (0..=1000).rev().find(|end| note.is_char_boundary(*end));
+        note.truncate(end.unwrap_or(0));
+    }
+    let event = Event {
+        type_,
+        reason: reason.into(),
+        note: Some(note),
+        action: action.into(),
+        secondary: None,
+    };
+    let mut about = gateway.object_ref(&());
+    // Repeats of one event are counted together, whatever the version.
+    about.resource_version = None;
+    if let Err(error) = context.recorder.publish(&event, &about).await {
+        tracing::debug!(%error, reason, "event not published");
+    }
+}

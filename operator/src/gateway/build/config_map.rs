@@ -1,0 +1,135 @@
+//! The gateway's settings as environment variables; no secret is among them.
+
+use std::collections::BTreeMap;
+
+use crds::{Delivery, LocationAccess};
+use k8s_openapi::api::core::v1::ConfigMap;
+
+use super::SERVE;
+use crate::gateway::validate::{DatabasePlan, Plan};
+use crate::meta::config_map_name;
+
+/// Where the SQLite volume is mounted.
+pub(super) const DATA_FOLDER: &str = "/var/lib/filegateway";
+/// Where Secret `NAME-s3` is mounted.
+pub(super) const S3_FOLDER: &str = "/etc/filegateway/s3";
+/// Where Secret `NAME-signing` is mounted.
+pub(super) const SIGNING_FOLDER: &str = "/etc/filegateway/signing";
+/// Where Secret `NAME-database` is mounted.
+pub(super) const DATABASE_FOLDER: &str = "/etc/filegateway/database";
+/// Where the issuer's shared secret is mounted, as the file `secret`.
+pub(super) const AUTH_FOLDER: &str = "/etc/filegateway/auth";
+
+/// ConfigMap `NAME-gateway`.
+pub fn config_map(plan: &Plan) -> ConfigMap {
+    let name = &plan.owner.name;
+    ConfigMap {
+        metadata: plan.owner.child(config_map_name(name), SERVE),
+        data: Some(
+            variables(plan)
+                .into_iter()
+                .map(|(key, value)| (key.to_string(), value))
+                .collect(),
+        ),
+        ..ConfigMap::default()
+    }
+}
+
+fn variables(plan: &Plan) -> BTreeMap<&'static str, String> {
+    let mut set = BTreeMap::from([
+        ("FILEGATEWAY_ORGANIZATION", plan.organization.clone()),
+        ("FILEGATEWAY_LISTEN", "0.0.0.0:8080".into()),
+        (
+            "FILEGATEWAY_TOKENS_KEYS_FILE",
+            format!("{SIGNING_FOLDER}/keys.json"),
+        ),
+        (
+            "FILEGATEWAY_TOKENS_LIFETIME_SECONDS",
+            plan.token_lifetime_seconds.to_string(),
+        ),
+        (
+            "FILEGATEWAY_ACCESS_LOCATIONS",
+            match plan.access.locations {
+                LocationAccess::Members => "Members",
+                LocationAccess::Owner => "Owner",
+            }
+            .into(),
+        ),
+        (
+            "FILEGATEWAY_UPLOADS_MAX_FILE_BYTES",
+            plan.max_file_bytes.to_string(),
+        ),
+        ("FILEGATEWAY_UPLOADS_MAX_FILES", plan.max_files.to_string()),
+        (
+            "FILEGATEWAY_DELIVERY",
+            match plan.delivery {
+                Delivery::Proxy => "Proxy",
+                Delivery::Redirect => "Redirect",
+            }
+            .into(),
+        ),
+    ]);
+    set.extend(store(plan));
+    set.extend(database(plan));
+    set.extend(auth(plan));
+    set
+}
+
+fn store(plan: &Plan) -> [(&'static str, String); 5] {
+    let store = &plan.class.object_store;
+    [
+        ("FILEGATEWAY_STORE_ENDPOINT", store.endpoint.clone()),
+        ("FILEGATEWAY_STORE_REGION", store.region.clone()),
+        ("FILEGATEWAY_STORE_BUCKET", plan.bucket.clone()),
+        ("FILEGATEWAY_STORE_PATH_STYLE", store.path_style.to_string()),
+        ("FILEGATEWAY_STORE_CREDENTIALS_DIR", S3_FOLDER.into()),
+    ]
+}
+
+fn database(plan: &Plan) -> Vec<(&'static str, String)> {
+    match &plan.database {
+        DatabasePlan::PostgreSql { .. } => vec![(
+            "FILEGATEWAY_DATABASE_URL_FILE",
+            format!("{DATABASE_FOLDER}/url"),
+        )],
+        DatabasePlan::Sqlite { .. } => vec![
+            (
+                "FILEGATEWAY_DATABASE_URL",
+                format!("sqlite://{DATA_FOLDER}/catalog.db"),
+            ),
+            // The volume can be mounted by one pod only.
+            ("FILEGATEWAY_WORKER_EMBEDDED", "true".into()),
+        ],
+    }
+}
+
+fn auth(plan: &Plan) -> Vec<(&'static str, String)> {
+    let auth = &plan.auth;
+    let mut set = vec![
+        ("FILEGATEWAY_AUTH_ISSUER", auth.issuer.clone()),
+        ("FILEGATEWAY_AUTH_AUDIENCE", auth.audience.clone()),
+        (
+            "FILEGATEWAY_AUTH_SUBJECT_CLAIM",
+            auth.claims.subject.clone(),
+        ),
+        (
+            "FILEGATEWAY_AUTH_ORGANIZATION_CLAIM",
+            auth.claims.organization.clone(),
+        ),
+        ("FILEGATEWAY_AUTH_ROLES_CLAIM", auth.claims.roles.clone()),
+        ("FILEGATEWAY_AUTH_ADMIN_ROLE", auth.admin_role.clone()),
+    ];
+    if let Some(url) = &auth.jwks_url {
+        set.push(("FILEGATEWAY_AUTH_JWKS_URL", url.clone()));
+    }
+    if auth.secret_ref.is_some() {
+        set.push((
+            "FILEGATEWAY_AUTH_SECRET_FILE",
+            format!("{AUTH_FOLDER}/secret"),
+        ));
+    }
+    if let Some(algorithms) = &auth.algorithms {
+        set.push(("FILEGATEWAY_AUTH_ALGORITHMS", algorithms.join(",")));
+    }
+    set
+}

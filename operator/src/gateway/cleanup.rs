@@ -1,0 +1,189 @@
+//! Deletion: pods, then the key, then bucket and database as the policy says, then the finalizer.
+//!
+//! Nothing of the tenant's namespace is needed, which may be half gone, and not the class either:
+//! status has its snapshot. A class that is still there goes before the snapshot, since a server
+//! that has moved is the usual reason for a deletion that is held up.
+
+use crds::conditions::{DELETION_BLOCKED, Finding, READY, reason};
+use crds::{
+    ClassSnapshot, DatabaseType, DeletionPolicy, FileGateway, FileGatewayClass, FileGatewayStatus,
+};
+use kube::ResourceExt;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+
+use super::draft::Draft;
+use super::error::Error;
+use super::steps::{Fate, StepError, bucket, credentials, database, volume};
+use super::update_status::{announce, conditions};
+use super::validate::snapshot;
+use super::workload;
+use crate::context::Context;
+use crate::events;
+use crate::meta::{FINALIZER, Owner, RELEASE_ANNOTATION};
+
+/// Undoes what was made for `gateway`. True when it is done and the finalizer is gone.
+///
+/// # Errors
+/// When the API server fails; trouble elsewhere holds the deletion, with a condition.
+pub async fn cleanup(
+    context: &Context,
+    gateway: &FileGateway,
+    owner: &Owner,
+) -> Result<bool, Error> {
+    let draft = Draft::new(&context.client, gateway, owner);
+    let status = draft.read().await;
+    workload::stop(&context.client, owner)
+        .await
+        .map_err(Error::api("stop the pods"))?;
+
+    let fates = undo(context, gateway, owner, &status).await?;
+    let mut retained = Vec::new();
+    let mut deleted = Vec::new();
+    let mut held = Vec::new();
+    for fate in fates {
+        match fate {
+            Ok(Fate::Nothing) => {}
+            Ok(Fate::Retained(what)) => retained.push(what),
+            Ok(Fate::Deleted(what)) => deleted.push(what),
+            Ok(Fate::Unfinished(what)) => held.push((None, what)),
+            Err(StepError::Status(error)) => return Err(error),
+            Err(error) => held.push((Some(error.reason()), error.to_string())),
+        }
+    }
+    let released = gateway
+        .annotations()
+        .get(RELEASE_ANNOTATION)
+        .is_some_and(|value| value == "true");
+    if !held.is_empty() && !released {
+        hold(context, gateway, &draft, &status, &held).await?;
+        return Ok(false);
+    }
+    let notes = [
+        (events::DELETED, "deleted", &deleted),
+        (events::RETAINED, "kept", &retained),
+    ];
+    for (event, verb, what) in notes {
+        if !what.is_empty() {
+            let note = format!("{verb} {}", what.join(" and "));
+            events::normal(context, gateway, READY, event, note).await;
+        }
+    }
+    if !held.is_empty() {
+        let left: Vec<_> = held.into_iter().map(|(_, message)| message).collect();
+        let note = format!(
+            "{RELEASE_ANNOTATION} is set; left as is: {}",
+            left.join("; ")
+        );
+        events::warning(context, gateway, DELETION_BLOCKED, events::RELEASED, note).await;
+    }
+    remove_finalizer(context, owner).await?;
+    Ok(true)
+}
+
+/// Tries everything, so that one dead server does not keep the others' work from being done.
+async fn undo(
+    context: &Context,
+    gateway: &FileGateway,
+    owner: &Owner,
+    status: &FileGatewayStatus,
+) -> Result<Vec<Result<Fate, StepError>>, Error> {
+    // Without a snapshot nothing was ever made outside the cluster.
+    let Some(known) = &status.class else {
+        return Ok(Vec::new());
+    };
+    let class = current(context, known).await?;
+    let policy = gateway.spec.deletion_policy;
+    let mut fates = Vec::new();
+    if let Some(bucket) = &status.bucket {
+        if let Some(user) = &bucket.user {
+            fates.push(credentials::remove(context, &class, owner, user).await);
+        }
+        fates.push(bucket::remove(context, &class, owner, bucket, policy).await);
+    }
+    if let Some(found) = &status.database {
+        fates.push(match found.type_ {
+            DatabaseType::PostgreSQL => {
+                database::remove(context, &class, owner, found, policy).await
+            }
+            DatabaseType::SQLite => volume::remove(context, owner, &found.name, policy).await,
+        });
+    }
+    Ok(fates)
+}
+
+async fn current(context: &Context, known: &ClassSnapshot) -> Result<ClassSnapshot, Error> {
+    let class = Api::<FileGatewayClass>::all(context.client.clone())
+        .get_opt(&known.name)
+        .await
+        .map_err(Error::api("read the FileGatewayClass"))?;
+    Ok(match class {
+        Some(class) => snapshot(&known.name, &class),
+        None => known.clone(),
+    })
+}
+
+/// Says in status and an event what the deletion waits for.
+async fn hold(
+    context: &Context,
+    gateway: &FileGateway,
+    draft: &Draft,
+    status: &FileGatewayStatus,
+    held: &[(Option<&'static str>, String)],
+) -> Result<(), Error> {
+    let messages: Vec<_> = held.iter().map(|(_, message)| message.as_str()).collect();
+    let messages = messages.join("; ");
+    let mut findings = vec![Finding::no(
+        READY,
+        reason::TERMINATING,
+        "the FileGateway is being deleted",
+    )];
+    // Work that goes on is no trouble.
+    if let Some(reason) = held.iter().find_map(|(reason, _)| *reason) {
+        let kept = match gateway.spec.deletion_policy {
+            DeletionPolicy::Retain => "revoke the key",
+            DeletionPolicy::Delete => "delete what was made",
+        };
+        findings.push(Finding::yes(
+            DELETION_BLOCKED,
+            reason,
+            format!(
+                "can't {kept}: {messages}; to delete without, annotate with \
+                 {RELEASE_ANNOTATION}=true"
+            ),
+        ));
+    }
+    let next = conditions(&status.conditions, &findings, gateway.metadata.generation);
+    let announced = next.clone();
+    draft.change(|status| status.conditions = next).await?;
+    announce(context, gateway, &status.conditions, &announced).await;
+    Ok(())
+}
+
+async fn remove_finalizer(context: &Context, owner: &Owner) -> Result<(), Error> {
+    let api: Api<FileGateway> = Api::namespaced(context.client.clone(), &owner.namespace);
+    let gateway = api
+        .get_opt(&owner.name)
+        .await
+        .map_err(Error::api("read the FileGateway"))?;
+    let Some(gateway) = gateway.filter(|live| live.uid().as_deref() == Some(&owner.uid)) else {
+        return Ok(());
+    };
+    let others: Vec<_> = gateway
+        .finalizers()
+        .iter()
+        .filter(|name| *name != FINALIZER)
+        .collect();
+    let patch = json!({"metadata": {
+        "resourceVersion": gateway.resource_version(),
+        "finalizers": others,
+    }});
+    let result = api
+        .patch(&owner.name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await;
+    match result {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(Error::api("remove the finalizer")(error)),
+    }
+}

@@ -1,0 +1,82 @@
+//! Reads what a spec refers to.
+
+use std::collections::BTreeMap;
+
+use crds::{FileGateway, FileGatewayClass};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::Api;
+
+use super::error::Error;
+use crate::context::Context;
+use crate::meta::Owner;
+use crate::secrets::{self, SecretError};
+
+/// What the spec refers to, as found.
+#[derive(Clone, Debug, Default)]
+pub struct Dereferenced {
+    /// The class, if there is one of that name.
+    pub class: Option<FileGatewayClass>,
+    /// Labels of the gateway's namespace.
+    pub namespace_labels: BTreeMap<String, String>,
+    /// The Secret that holds the issuer's shared secret.
+    pub auth_secret: AuthSecret,
+}
+
+/// The Secret of `spec.auth.secretRef`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AuthSecret {
+    /// The spec names none.
+    #[default]
+    NotNamed,
+    /// It is not there or lacks the key.
+    Missing,
+    /// It is there, in this version.
+    Found(String),
+}
+
+/// Reads them.
+///
+/// # Errors
+/// When the API server fails; that something is absent is no error here.
+pub async fn dereference(
+    context: &Context,
+    gateway: &FileGateway,
+    owner: &Owner,
+) -> Result<Dereferenced, Error> {
+    let client = &context.client;
+    let class = Api::<FileGatewayClass>::all(client.clone())
+        .get_opt(&gateway.spec.class_name)
+        .await
+        .map_err(Error::api("read the FileGatewayClass"))?;
+    let namespace = Api::<Namespace>::all(client.clone())
+        .get_opt(&owner.namespace)
+        .await
+        .map_err(Error::api("read the namespace"))?;
+    let auth_secret = match &gateway.spec.auth.secret_ref {
+        None => AuthSecret::NotNamed,
+        Some(reference) => {
+            let found = secrets::version_with_key(
+                client,
+                &owner.namespace,
+                &reference.name,
+                &reference.key,
+            )
+            .await;
+            match found {
+                Ok(Some(version)) => AuthSecret::Found(version),
+                Ok(None) | Err(SecretError::Missing { .. }) => AuthSecret::Missing,
+                Err(SecretError::Api { source, .. }) => {
+                    return Err(Error::api("read the auth Secret")(source));
+                }
+                Err(SecretError::NotOwned { .. } | SecretError::Apply(_)) => AuthSecret::Missing,
+            }
+        }
+    };
+    Ok(Dereferenced {
+        class,
+        namespace_labels: namespace
+            .and_then(|namespace| namespace.metadata.labels)
+            .unwrap_or_default(),
+        auth_secret,
+    })
+}

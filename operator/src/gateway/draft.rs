@@ -1,0 +1,63 @@
+//! A status on its way: changed by several steps, written only when it differs.
+
+use crds::{FileGateway, FileGatewayStatus};
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, Resource};
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use super::error::Error;
+use crate::meta::{MANAGER, Owner};
+
+/// The status of one gateway during one reconcile.
+pub struct Draft {
+    api: Api<FileGateway>,
+    owner: Owner,
+    status: Mutex<FileGatewayStatus>,
+}
+
+impl Draft {
+    /// Starts from the status that `gateway` has.
+    pub fn new(client: &Client, gateway: &FileGateway, owner: &Owner) -> Self {
+        Self {
+            api: Api::namespaced(client.clone(), &owner.namespace),
+            owner: owner.clone(),
+            status: Mutex::new(gateway.status.clone().unwrap_or_default()),
+        }
+    }
+
+    /// The status as it is on the API server.
+    pub async fn read(&self) -> FileGatewayStatus {
+        self.status.lock().await.clone()
+    }
+
+    /// Applies `change` and writes the outcome if it differs.
+    ///
+    /// # Errors
+    /// When the API server refuses; the draft is as before then.
+    pub async fn change(&self, change: impl FnOnce(&mut FileGatewayStatus)) -> Result<(), Error> {
+        let mut status = self.status.lock().await;
+        let mut next = status.clone();
+        change(&mut next);
+        if next == *status {
+            return Ok(());
+        }
+        // The UID keeps this from reaching a namesake that was made in the meantime.
+        let body = json!({
+            "apiVersion": FileGateway::api_version(&()),
+            "kind": FileGateway::kind(&()),
+            "metadata": {"name": self.owner.name, "uid": self.owner.uid},
+            "status": next,
+        });
+        self.api
+            .patch_status(
+                &self.owner.name,
+                &PatchParams::apply(MANAGER).force(),
+                &Patch::Apply(&body),
+            )
+            .await
+            .map_err(Error::api("write the status"))?;
+        *status = next;
+        Ok(())
+    }
+}

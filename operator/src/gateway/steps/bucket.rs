@@ -1,0 +1,229 @@
+//! The bucket: created, or adopted by an explicit field, and marked with the owner's UID in a tag.
+//!
+//! A bucket that exists proves nothing: "already owned by you" covers every bucket of the account.
+//! So the tag decides, and the only bucket without one that is taken for ours is one that status
+//! says we were about to create.
+
+use crds::conditions::{BUCKET_READY, Finding, reason};
+use crds::{BucketStatus, ClassSnapshot, DeletionPolicy};
+
+use super::{Fate, Step, StepError};
+use crate::context::Context;
+use crate::events;
+use crate::meta::{NAME_MARK, NAMESPACE_MARK, OWNER_MARK, Owner};
+use crate::remote::s3::{Created, S3, Tags};
+
+/// Thousands of objects deleted in one pass; the rest waits for the next, so that one large bucket
+/// does not hold a reconcile slot for hours.
+const BATCHES_PER_PASS: usize = 50;
+
+/// Makes the bucket exist and be ours.
+///
+/// # Errors
+/// When the server fails, or the bucket is not ours to use.
+pub async fn ensure(step: &Step<'_>) -> Result<Finding, StepError> {
+    let s3 = step.context.s3(&step.plan.class).await?;
+    let bucket = &step.plan.bucket;
+    match s3.tags(bucket).await? {
+        Some(tags) => existing(step, &s3, tags).await,
+        None if step.plan.adopt => Err(StepError::Refused {
+            reason: reason::BUCKET_NOT_FOUND,
+            message: format!(
+                "bucket {bucket} does not exist, so it can't be adopted: create it, or make this \
+                 FileGateway anew without spec.bucket.adopt"
+            ),
+        }),
+        None => create(step, &s3).await,
+    }
+}
+
+async fn create(step: &Step<'_>, s3: &S3) -> Result<Finding, StepError> {
+    // Two gateways that name the same bucket must not both find it absent.
+    let _turn = step.context.creating_bucket.lock().await;
+    let bucket = &step.plan.bucket;
+    if let Some(tags) = s3.tags(bucket).await? {
+        return existing(step, s3, tags).await;
+    }
+    remember(step, |status| status.creating = true).await?;
+    match s3.create(bucket).await? {
+        Created::New => own(step, s3, Tags::new()).await,
+        Created::Existed => {
+            remember(step, |status| status.creating = false).await?;
+            let tags = s3.tags(bucket).await?.unwrap_or_default();
+            existing(step, s3, tags).await
+        }
+        Created::Taken => {
+            remember(step, |status| status.creating = false).await?;
+            Err(StepError::Refused {
+                reason: reason::NAME_TAKEN,
+                message: format!(
+                    "bucket {bucket} exists in another account: make this FileGateway anew with \
+                     another spec.bucket.name"
+                ),
+            })
+        }
+    }
+}
+
+async fn existing(step: &Step<'_>, s3: &S3, tags: Tags) -> Result<Finding, StepError> {
+    let plan = step.plan;
+    let bucket = &plan.bucket;
+    let known = step.draft.read().await.bucket;
+    let known = known.as_ref();
+    match tags.get(OWNER_MARK) {
+        Some(uid) if *uid == plan.owner.uid => {
+            let created = !plan.adopt;
+            remember(step, |status| {
+                status.created = created;
+                status.creating = false;
+            })
+            .await?;
+            Ok(ready(step))
+        }
+        Some(_) => {
+            remember(step, |status| status.creating = false).await?;
+            Err(owned_by_other(format!(
+                "bucket {bucket} belongs to another FileGateway, as its tag {OWNER_MARK} says: make \
+                 this one anew with another spec.bucket.name"
+            )))
+        }
+        None if plan.adopt => {
+            s3.set_tags(bucket, &marked(tags, &plan.owner)).await?;
+            let note = format!("took over bucket {bucket}; it will never be deleted");
+            events::normal(
+                step.context,
+                step.gateway,
+                BUCKET_READY,
+                events::BUCKET_ADOPTED,
+                note,
+            )
+            .await;
+            Ok(ready(step))
+        }
+        None if known.is_some_and(|status| status.creating) => own(step, s3, tags).await,
+        None if known.is_some_and(|status| status.created) => Err(owned_by_other(format!(
+            "bucket {bucket} has lost the tag {OWNER_MARK}: if it is still the one made for this \
+             FileGateway, tag it with {OWNER_MARK}={}",
+            plan.owner.uid
+        ))),
+        None => Err(owned_by_other(format!(
+            "bucket {bucket} exists and was not made by this operator: to take it over, make this \
+             FileGateway anew with spec.bucket.adopt: true; otherwise with another spec.bucket.name"
+        ))),
+    }
+}
+
+/// Marks a bucket that was just created.
+async fn own(step: &Step<'_>, s3: &S3, tags: Tags) -> Result<Finding, StepError> {
+    let bucket = &step.plan.bucket;
+    s3.set_tags(bucket, &marked(tags, &step.plan.owner)).await?;
+    remember(step, |status| {
+        status.created = true;
+        status.creating = false;
+    })
+    .await?;
+    let note = format!(
+        "created bucket {bucket} at {}",
+        step.plan.class.object_store.endpoint
+    );
+    events::normal(
+        step.context,
+        step.gateway,
+        BUCKET_READY,
+        events::BUCKET_CREATED,
+        note,
+    )
+    .await;
+    Ok(ready(step))
+}
+
+fn ready(step: &Step<'_>) -> Finding {
+    let bucket = &step.plan.bucket;
+    if step.plan.adopt {
+        Finding::yes(
+            BUCKET_READY,
+            reason::ADOPTED,
+            format!("bucket {bucket} is adopted"),
+        )
+    } else {
+        Finding::yes(
+            BUCKET_READY,
+            reason::CREATED,
+            format!("bucket {bucket} exists"),
+        )
+    }
+}
+
+fn owned_by_other(message: String) -> StepError {
+    StepError::Refused {
+        reason: reason::BUCKET_OWNED_BY_OTHER,
+        message,
+    }
+}
+
+fn marked(mut tags: Tags, owner: &Owner) -> Tags {
+    tags.insert(OWNER_MARK.into(), owner.uid.clone());
+    tags.insert(NAMESPACE_MARK.into(), owner.namespace.clone());
+    tags.insert(NAME_MARK.into(), owner.name.clone());
+    tags
+}
+
+async fn remember(
+    step: &Step<'_>,
+    change: impl FnOnce(&mut BucketStatus),
+) -> Result<(), StepError> {
+    step.draft
+        .change(|status| {
+            if let Some(bucket) = &mut status.bucket {
+                change(bucket);
+            }
+        })
+        .await?;
+    Ok(())
+}
+
+/// Deletes the bucket when `policy`, status and tag all allow it; else takes our mark off, so that
+/// another gateway can adopt it.
+///
+/// # Errors
+/// When the server fails.
+pub async fn remove(
+    context: &Context,
+    class: &ClassSnapshot,
+    owner: &Owner,
+    status: &BucketStatus,
+    policy: DeletionPolicy,
+) -> Result<Fate, StepError> {
+    let s3 = context.s3(class).await?;
+    let name = &status.name;
+    let Some(mut tags) = s3.tags(name).await? else {
+        return Ok(Fate::Nothing);
+    };
+    let delete = policy == DeletionPolicy::Delete;
+    match tags.get(OWNER_MARK) {
+        Some(uid) if *uid == owner.uid => {}
+        // A crash between creation and mark. Deleting works only while it is empty, and nobody was
+        // given a key to it.
+        None if status.creating && delete => {
+            return match s3.delete(name).await {
+                Ok(()) => Ok(Fate::Deleted(format!("bucket {name}"))),
+                Err(error) if error.code == "BucketNotEmpty" => Ok(Fate::Nothing),
+                Err(error) => Err(error.into()),
+            };
+        }
+        _ => return Ok(Fate::Nothing),
+    }
+    if delete && (status.created || status.creating) {
+        if !s3.empty(name, BATCHES_PER_PASS).await? {
+            return Ok(Fate::Unfinished(format!("bucket {name} is being emptied")));
+        }
+        s3.delete(name).await?;
+        return Ok(Fate::Deleted(format!("bucket {name}")));
+    }
+    tags.remove(OWNER_MARK);
+    s3.set_tags(name, &tags).await?;
+    Ok(Fate::Retained(format!(
+        "bucket {name} at {}",
+        status.endpoint
+    )))
+}

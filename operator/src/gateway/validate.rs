@@ -1,0 +1,211 @@
+//! From a spec and its class to a [`Plan`], or to the reason why there can't be one. Pure.
+
+use crds::conditions::{ACCEPTED, Finding, reason};
+use crds::{
+    AccessSpec, AuthSpec, ClassSnapshot, DatabaseType, DeletionPolicy, Delivery, FileGateway,
+    FileGatewayClass, GatewayImage, PullPolicy,
+};
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::core::{Selector, SelectorExt};
+
+use super::dereference::{AuthSecret, Dereferenced};
+use crate::meta::Owner;
+use crate::{names, quantity};
+
+/// Everything the steps and builders need to know; nobody reads the spec after this.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The gateway, as its children refer to it.
+    pub owner: Owner,
+    /// The organization it serves.
+    pub organization: String,
+    /// The class's servers.
+    pub class: ClassSnapshot,
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Whether the bucket is one that exists already.
+    pub adopt: bool,
+    /// Name of the S3 user.
+    pub user: String,
+    /// Where the catalog lives.
+    pub database: DatabasePlan,
+    /// How callers prove who they are.
+    pub auth: AuthSpec,
+    /// Version of the Secret with the issuer's shared secret, when there is one.
+    pub auth_secret_version: Option<String>,
+    /// Lifetime of file tokens, in seconds.
+    pub token_lifetime_seconds: i32,
+    /// Who may read by location.
+    pub access: AccessSpec,
+    /// The largest file, in bytes.
+    pub max_file_bytes: u64,
+    /// The most files in one request.
+    pub max_files: i32,
+    /// How bytes reach a reader.
+    pub delivery: Delivery,
+    /// Gateway pods.
+    pub replicas: i32,
+    /// Their resources, if the spec says any.
+    pub resources: Option<ResourceRequirements>,
+    /// Their image.
+    pub image: GatewayImage,
+    /// What deletion does.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// Where the catalog lives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DatabasePlan {
+    /// A role and a database of this name on the class's server.
+    PostgreSql {
+        /// Name of both.
+        name: String,
+    },
+    /// A file on a volume.
+    Sqlite {
+        /// Size of the volume.
+        size: Quantity,
+        /// Its StorageClass.
+        storage_class: Option<String>,
+    },
+}
+
+/// The servers of `class`, as status keeps them.
+pub fn snapshot(name: &str, class: &FileGatewayClass) -> ClassSnapshot {
+    ClassSnapshot {
+        name: name.into(),
+        object_store: class.spec.object_store.clone(),
+        iam: class.spec.iam.clone(),
+        database: class.spec.database.clone(),
+    }
+}
+
+/// The plan for `gateway`.
+///
+/// # Errors
+/// A false `Accepted`, with what to do about it.
+pub fn validate(
+    gateway: &FileGateway,
+    owner: &Owner,
+    found: &Dereferenced,
+    default_image: &str,
+) -> Result<Plan, Finding> {
+    let spec = &gateway.spec;
+    let refused = |reason, message: String| Finding::no(ACCEPTED, reason, message);
+    let invalid = |message: String| refused(reason::INVALID_SPEC, message);
+
+    let class_name = &spec.class_name;
+    let Some(class) = &found.class else {
+        return Err(refused(
+            reason::CLASS_NOT_FOUND,
+            format!(
+                "there is no FileGatewayClass {class_name}: create it, or make this FileGateway \
+                 anew with a class that `kubectl get filegatewayclasses` lists"
+            ),
+        ));
+    };
+    if !allowed(class, found).map_err(&invalid)? {
+        return Err(refused(
+            reason::NOT_ALLOWED_BY_CLASS,
+            format!(
+                "FileGatewayClass {class_name} does not allow namespace {}: label the namespace \
+                 as the class's spec.allowedNamespaces.selector asks, or use another class",
+                owner.namespace
+            ),
+        ));
+    }
+    let database = match spec.database.type_ {
+        DatabaseType::PostgreSQL if class.spec.database.is_none() => {
+            return Err(invalid(format!(
+                "FileGatewayClass {class_name} names no PostgreSQL server: give it spec.database, \
+                 or make this FileGateway anew with spec.database.type SQLite or another class"
+            )));
+        }
+        DatabaseType::PostgreSQL => DatabasePlan::PostgreSql {
+            name: names::database(&owner.namespace, &owner.name, &owner.uid),
+        },
+        DatabaseType::SQLite => {
+            let size = &spec.database.sqlite.size;
+            quantity::bytes(&size.0).ok_or_else(|| {
+                invalid(format!(
+                    "spec.database.sqlite.size is {:?}: write a size such as 1Gi",
+                    size.0
+                ))
+            })?;
+            DatabasePlan::Sqlite {
+                size: size.clone(),
+                storage_class: spec.database.sqlite.storage_class_name.clone(),
+            }
+        }
+    };
+    let max_file_bytes = quantity::bytes(&spec.uploads.max_file_size.0).ok_or_else(|| {
+        invalid(format!(
+            "spec.uploads.maxFileSize is {:?}: write a size such as 5Gi",
+            spec.uploads.max_file_size.0
+        ))
+    })?;
+    Ok(Plan {
+        owner: owner.clone(),
+        organization: spec.organization.clone(),
+        class: snapshot(class_name, class),
+        bucket: spec
+            .bucket
+            .name
+            .clone()
+            .unwrap_or_else(|| names::bucket(&owner.namespace, &owner.name, &owner.uid)),
+        adopt: spec.bucket.adopt,
+        user: names::user(&owner.namespace, &owner.name, &owner.uid),
+        database,
+        auth: spec.auth.clone(),
+        auth_secret_version: auth_secret_version(gateway, owner, found)?,
+        token_lifetime_seconds: spec.tokens.lifetime_seconds,
+        access: spec.access.clone(),
+        max_file_bytes,
+        max_files: spec.uploads.max_files,
+        delivery: spec.delivery,
+        replicas: spec.replicas,
+        resources: spec.resources.clone(),
+        image: class.spec.image.clone().unwrap_or_else(|| GatewayImage {
+            name: default_image.into(),
+            pull_policy: PullPolicy::default(),
+            pull_secrets: Vec::new(),
+        }),
+        deletion_policy: spec.deletion_policy,
+    })
+}
+
+fn allowed(class: &FileGatewayClass, found: &Dereferenced) -> Result<bool, String> {
+    let Some(selector) = &class.spec.allowed_namespaces.selector else {
+        return Ok(true);
+    };
+    let selector = Selector::try_from(selector.clone()).map_err(|error| {
+        format!("spec.allowedNamespaces.selector of the FileGatewayClass can't be read: {error}")
+    })?;
+    Ok(selector.matches(&found.namespace_labels))
+}
+
+fn auth_secret_version(
+    gateway: &FileGateway,
+    owner: &Owner,
+    found: &Dereferenced,
+) -> Result<Option<String>, Finding> {
+    let Some(reference) = &gateway.spec.auth.secret_ref else {
+        return Ok(None);
+    };
+    match &found.auth_secret {
+        AuthSecret::Found(version) => Ok(Some(version.clone())),
+        AuthSecret::NotNamed | AuthSecret::Missing => Err(Finding::no(
+            ACCEPTED,
+            reason::SECRET_MISSING,
+            format!(
+                "Secret {name} in namespace {namespace} is missing or has no value under {key}: \
+                 create it with `kubectl -n {namespace} create secret generic {name} \
+                 --from-file={key}=FILE`",
+                name = reference.name,
+                key = reference.key,
+                namespace = owner.namespace,
+            ),
+        )),
+    }
+}

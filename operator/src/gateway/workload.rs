@@ -1,0 +1,231 @@
+//! Writes the objects inside the cluster and looks how the pods do.
+
+use crds::conditions::{Finding, WORKLOAD_AVAILABLE, reason};
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
+use kube::Client;
+use kube::api::{Api, DeleteParams, Preconditions};
+
+use super::build::{self, Restarts};
+use super::validate::Plan;
+use crate::apply::{ApplyError, apply};
+use crate::meta::{Owner, worker_name};
+
+/// What the Deployments say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// The condition.
+    pub finding: Finding,
+    /// Pods that serve requests.
+    pub replicas: i32,
+    /// Those of them that are ready.
+    pub ready_replicas: i32,
+}
+
+/// Writes what pods need before they start: ConfigMap, ServiceAccount and Service.
+///
+/// # Errors
+/// When one of them is not ours, or the API server refuses.
+pub async fn prepare(client: &Client, plan: &Plan) -> Result<(), ApplyError> {
+    let owner = &plan.owner;
+    apply(client, &build::config_map(plan), |live| owner.owns(live)).await?;
+    apply(client, &build::service_account(plan), |live| {
+        owner.owns(live)
+    })
+    .await?;
+    apply(client, &build::service(plan), |live| owner.owns(live)).await?;
+    Ok(())
+}
+
+/// Writes the Deployments.
+///
+/// # Errors
+/// When one of them is not ours, or the API server refuses.
+pub async fn run(
+    client: &Client,
+    plan: &Plan,
+    restarts: &Restarts,
+) -> Result<Workload, ApplyError> {
+    let owner = &plan.owner;
+    let serve = apply(client, &build::serve(plan, restarts), |live| {
+        owner.owns(live)
+    })
+    .await?;
+    let worker = match build::worker(plan, restarts) {
+        Some(wanted) => Some(apply(client, &wanted, |live| owner.owns(live)).await?),
+        None => None,
+    };
+    Ok(look(&plan.owner.namespace, &serve, worker.as_ref()))
+}
+
+/// The gateway's Deployments as they are, when there is one that serves.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn find(
+    client: &Client,
+    owner: &Owner,
+) -> Result<Option<(Deployment, Option<Deployment>)>, ApplyError> {
+    let api: Api<Deployment> = Api::namespaced(client.clone(), &owner.namespace);
+    let read = async |name: String| {
+        let found = api.get_opt(&name).await.map_err(|source| ApplyError::Api {
+            kind: "Deployment".into(),
+            name,
+            source,
+        })?;
+        Ok(found.filter(|deployment| owner.owns(&deployment.metadata)))
+    };
+    match read(owner.name.clone()).await? {
+        Some(serve) => Ok(Some((serve, read(worker_name(&owner.name)).await?))),
+        None => Ok(None),
+    }
+}
+
+/// Stops the pods; Deployments that are gone already, or somebody else's, are fine.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn stop(client: &Client, owner: &Owner) -> Result<(), kube::Error> {
+    let api: Api<Deployment> = Api::namespaced(client.clone(), &owner.namespace);
+    for name in [owner.name.clone(), worker_name(&owner.name)] {
+        let found = api.get_opt(&name).await?;
+        let Some(found) = found.filter(|found| owner.owns(&found.metadata)) else {
+            continue;
+        };
+        let same_object = DeleteParams::background().preconditions(Preconditions {
+            uid: found.metadata.uid,
+            resource_version: None,
+        });
+        match api.delete(&name, &same_object).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Sums up what the Deployments' status says.
+pub fn look(namespace: &str, serve: &Deployment, worker: Option<&Deployment>) -> Workload {
+    let status = serve.status.clone().unwrap_or_default();
+    let trouble = std::iter::once(serve)
+        .chain(worker)
+        .find_map(|deployment| trouble(namespace, deployment));
+    Workload {
+        finding: trouble.unwrap_or_else(|| {
+            Finding::yes(
+                WORKLOAD_AVAILABLE,
+                reason::MINIMUM_REPLICAS_AVAILABLE,
+                "enough gateway pods are available",
+            )
+        }),
+        replicas: status.replicas.unwrap_or(0),
+        ready_replicas: status.ready_replicas.unwrap_or(0),
+    }
+}
+
+fn trouble(namespace: &str, deployment: &Deployment) -> Option<Finding> {
+    let name = deployment.metadata.name.as_deref().unwrap_or_default();
+    let status = deployment.status.clone().unwrap_or_default();
+    let conditions = status.conditions.unwrap_or_default();
+    let condition = |type_: &str| conditions.iter().find(|condition| condition.type_ == type_);
+    let has = |type_: &str, value: &str| {
+        condition(type_).is_some_and(|condition| condition.status == value)
+    };
+    let said = |type_: &str| {
+        condition(type_)
+            .and_then(|condition: &DeploymentCondition| condition.message.clone())
+            .unwrap_or_default()
+    };
+    let observed = status.observed_generation >= deployment.metadata.generation;
+    if observed && has("Available", "True") {
+        return None;
+    }
+    let pods = format!("`kubectl -n {namespace} describe deployment {name}` says more");
+    let (reason, message) = if has("ReplicaFailure", "True") {
+        (
+            reason::REPLICA_FAILURE,
+            format!(
+                "Deployment {name} can't make its pods: {}",
+                said("ReplicaFailure")
+            ),
+        )
+    } else if has("Progressing", "False") {
+        (
+            reason::PROGRESS_DEADLINE_EXCEEDED,
+            format!(
+                "Deployment {name} makes no progress: {}; {pods}",
+                said("Progressing")
+            ),
+        )
+    } else {
+        (
+            reason::ROLLOUT_IN_PROGRESS,
+            format!("Deployment {name} has too few ready pods; {pods}"),
+        )
+    };
+    Some(Finding::no(WORKLOAD_AVAILABLE, reason, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployment(name: &str, status: serde_json::Value) -> Deployment {
+        serde_json::from_value(json!({
+            "metadata": {"name": name, "generation": 2},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn available(name: &str) -> Deployment {
+        deployment(
+            name,
+            json!({"observedGeneration": 2, "replicas": 1, "readyReplicas": 1, "conditions": [
+                {"type": "Available", "status": "True"}]}),
+        )
+    }
+
+    #[test]
+    fn both_deployments_have_to_be_available() {
+        let waiting = deployment("files-worker", json!({}));
+        assert_eq!(
+            look("a", &available("files"), Some(&available("files-worker")))
+                .finding
+                .status,
+            Some(true)
+        );
+        let half = look("a", &available("files"), Some(&waiting));
+        assert_eq!(half.finding.reason, reason::ROLLOUT_IN_PROGRESS);
+        assert!(half.finding.message.contains("files-worker"), "{half:?}");
+        assert_eq!((half.replicas, half.ready_replicas), (1, 1));
+    }
+
+    #[test]
+    fn the_deployment_says_what_is_wrong() {
+        let failing = |type_: &str, status: &str| {
+            deployment(
+                "files",
+                json!({"observedGeneration": 2, "conditions": [
+                    {"type": type_, "status": status, "message": "because"}]}),
+            )
+        };
+        let quota = look("a", &failing("ReplicaFailure", "True"), None).finding;
+        assert_eq!(quota.reason, reason::REPLICA_FAILURE);
+        assert!(quota.message.contains("because"));
+        let stuck = look("a", &failing("Progressing", "False"), None).finding;
+        assert_eq!(stuck.reason, reason::PROGRESS_DEADLINE_EXCEEDED);
+    }
+
+    #[test]
+    fn an_old_observation_counts_for_nothing() {
+        let mut old = available("files");
+        old.metadata.generation = Some(3);
+        assert_eq!(
+            look("a", &old, None).finding.reason,
+            reason::ROLLOUT_IN_PROGRESS
+        );
+    }
+}

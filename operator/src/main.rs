@@ -1,0 +1,32 @@
+//! The operator's command line.
+
+use clap::{Parser, Subcommand};
+use operator::{Config, telemetry};
+
+/// Turns FileGateway resources into buckets, credentials, databases and gateway pods.
+#[derive(Parser)]
+#[command(name = "operator", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watches the cluster and makes it match the resources. Configured by the environment:
+    /// FILEGATEWAY_OPERATOR_NAMESPACE and FILEGATEWAY_GATEWAY_IMAGE are required.
+    Run,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Run => {
+            let config = Config::from_env()?;
+            telemetry::init(&config.log)?;
+            let client = kube::Client::try_default().await?;
+            operator::run(config, client, operator::shutdown::signal()).await?;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The outside world: an S3 server, an IAM server and a PostgreSQL server, each behind a client
+//! with just the calls that the operator needs. They know nothing of Kubernetes.
+
+mod aws;
+mod error;
+pub mod iam;
+pub mod postgres;
+pub mod s3;
+pub mod scram;
+
+pub use aws::AccessKey;
+pub use error::{Kind, RemoteError, System};

@@ -1,0 +1,370 @@
+//! What the operator asks of PostgreSQL: roles and databases, each marked with its owner in a
+//! comment.
+//!
+//! Names and literals can't be bound as parameters in these statements, so they are quoted here.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
+
+use super::error::{Kind, RemoteError, System};
+use super::scram;
+use crate::sensitive::Sensitive;
+
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// Where there is always a database to connect to.
+const MAINTENANCE: &str = "postgres";
+
+/// Where a PostgreSQL server is, and who connects.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// libpq's `sslmode`.
+    pub ssl_mode: String,
+    /// The role.
+    pub user: String,
+    /// The role's password.
+    pub password: Sensitive,
+}
+
+impl Login {
+    /// The server without the role: `host:port`.
+    pub fn server(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    /// Tries to connect to `database`. False when the server refuses the password.
+    ///
+    /// # Errors
+    /// Any other failure.
+    pub async fn works_for(&self, database: &str) -> Result<bool, RemoteError> {
+        match self.connect(database, "check the gateway's login").await {
+            Ok(connection) => {
+                let _ = connection.close().await;
+                Ok(true)
+            }
+            Err(error) if error.code.starts_with("28P01") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn connect(
+        &self,
+        database: &str,
+        action: &'static str,
+    ) -> Result<PgConnection, RemoteError> {
+        let options = PgConnectOptions::new_without_pgpass()
+            .host(&self.host)
+            .port(self.port)
+            .username(&self.user)
+            .password(self.password.expose())
+            .database(database)
+            .ssl_mode(self.ssl_mode.parse().unwrap_or(PgSslMode::Prefer))
+            .application_name("filegateway-operator")
+            .disable_statement_logging();
+        let attempt = tokio::time::timeout(TIME_LIMIT, options.connect()).await;
+        match attempt {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(translate(&self.server(), action, &error)),
+            Err(_) => Err(RemoteError {
+                system: System::PostgreSql,
+                endpoint: self.server(),
+                action,
+                kind: Kind::Unreachable,
+                code: "no answer in time".into(),
+            }),
+        }
+    }
+}
+
+/// A role as found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Its comment.
+    pub comment: Option<String>,
+    /// Whether it may log in.
+    pub can_log_in: bool,
+}
+
+/// A database as found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// Its comment.
+    pub comment: Option<String>,
+    /// The role that owns it.
+    pub owner: String,
+    /// Whether everybody may connect to it.
+    pub open_to_public: bool,
+}
+
+/// A connection with the class's credentials.
+#[derive(Debug)]
+pub struct Admin {
+    connection: PgConnection,
+    server: String,
+}
+
+impl Admin {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the server can't be reached or refuses the login.
+    pub async fn connect(login: &Login) -> Result<Self, RemoteError> {
+        Ok(Self {
+            connection: login.connect(MAINTENANCE, "manage databases").await?,
+            server: login.server(),
+        })
+    }
+
+    /// The role called `name`.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn role(&mut self, name: &str) -> Result<Option<Role>, RemoteError> {
+        let row = sqlx::query(
+            "SELECT shobj_description(oid, 'pg_authid') AS comment, rolcanlogin \
+             FROM pg_roles WHERE rolname = $1",
+        )
+        .bind(name)
+        .fetch_optional(&mut self.connection)
+        .await
+        .and_then(|row| {
+            row.map(|row| {
+                Ok(Role {
+                    comment: row.try_get("comment")?,
+                    can_log_in: row.try_get("rolcanlogin")?,
+                })
+            })
+            .transpose()
+        });
+        row.map_err(|error| translate(&self.server, "look for the role", &error))
+    }
+
+    /// The database called `name`.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn database(&mut self, name: &str) -> Result<Option<Database>, RemoteError> {
+        let row = sqlx::query(
+            "SELECT shobj_description(oid, 'pg_database') AS comment, \
+                    pg_get_userbyid(datdba)::text AS owner, \
+                    has_database_privilege('public', oid, 'CONNECT') AS open_to_public \
+             FROM pg_database WHERE datname = $1",
+        )
+        .bind(name)
+        .fetch_optional(&mut self.connection)
+        .await
+        .and_then(|row| {
+            row.map(|row| {
+                Ok(Database {
+                    comment: row.try_get("comment")?,
+                    owner: row.try_get("owner")?,
+                    open_to_public: row.try_get("open_to_public")?,
+                })
+            })
+            .transpose()
+        });
+        row.map_err(|error| translate(&self.server, "look for the database", &error))
+    }
+
+    /// Creates a role that may log in with `password`, with its mark. Statements sent together are
+    /// one transaction, so no crash leaves it without. The admin becomes a member where it must to own databases for it.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn create_role(
+        &mut self,
+        name: &str,
+        password: &Sensitive,
+        comment: &str,
+    ) -> Result<(), RemoteError> {
+        let role = identifier(name);
+        let statements = format!(
+            "CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}; \
+             COMMENT ON ROLE {role} IS {}; \
+             DO $$ BEGIN IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) \
+             THEN GRANT {role} TO CURRENT_USER; END IF; END $$",
+            literal(&scram::verifier(password.expose())),
+            literal(comment),
+        );
+        self.execute("create the role", statements).await
+    }
+
+    /// Lets the role log in with `password` and no other.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn set_password(
+        &mut self,
+        name: &str,
+        password: &Sensitive,
+    ) -> Result<(), RemoteError> {
+        let statement = format!(
+            "ALTER ROLE {} LOGIN PASSWORD {}",
+            identifier(name),
+            literal(&scram::verifier(password.expose()))
+        );
+        self.execute("set the role's password", statement).await
+    }
+
+    /// Creates a database owned by `owner`. CREATE DATABASE allows no transaction, so a crash may
+    /// leave it without its mark; its owner still says whose it is.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn create_database(&mut self, name: &str, owner: &str) -> Result<(), RemoteError> {
+        let statement = format!(
+            "CREATE DATABASE {} OWNER {}",
+            identifier(name),
+            identifier(owner)
+        );
+        self.execute("create the database", statement).await
+    }
+
+    /// Marks the database.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn comment_database(&mut self, name: &str, comment: &str) -> Result<(), RemoteError> {
+        let statement = format!(
+            "COMMENT ON DATABASE {} IS {}",
+            identifier(name),
+            literal(comment)
+        );
+        self.execute("mark the database", statement).await
+    }
+
+    /// Shuts everybody but the owner out of the database.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn close_to_public(&mut self, name: &str) -> Result<(), RemoteError> {
+        let statement = format!("REVOKE ALL ON DATABASE {} FROM PUBLIC", identifier(name));
+        self.execute("close the database to other roles", statement)
+            .await
+    }
+
+    /// Ends the role's sessions and keeps it from logging in again.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn lock_role(&mut self, name: &str) -> Result<(), RemoteError> {
+        let role = identifier(name);
+        self.execute(
+            "lock the role",
+            format!("ALTER ROLE {role} NOLOGIN PASSWORD NULL"),
+        )
+        .await?;
+        sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1")
+            .bind(name)
+            .execute(&mut self.connection)
+            .await
+            .map_err(|error| translate(&self.server, "end the role's sessions", &error))?;
+        Ok(())
+    }
+
+    /// Drops the database, its sessions included.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn drop_database(&mut self, name: &str) -> Result<(), RemoteError> {
+        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", identifier(name));
+        self.execute("drop the database", statement).await
+    }
+
+    /// Drops the role.
+    ///
+    /// # Errors
+    /// Any failure; a role that still owns something is one.
+    pub async fn drop_role(&mut self, name: &str) -> Result<(), RemoteError> {
+        let statement = format!("DROP ROLE IF EXISTS {}", identifier(name));
+        self.execute("drop the role", statement).await
+    }
+
+    async fn execute(&mut self, action: &'static str, sql: String) -> Result<(), RemoteError> {
+        let result = self
+            .connection
+            .execute(sqlx::raw_sql(AssertSqlSafe(sql)))
+            .await;
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) => Err(translate(&self.server, action, &error)),
+        }
+    }
+}
+
+/// A quoted identifier.
+/// Source: <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>.
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A quoted string constant that no setting of the server reads differently.
+fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+fn translate(server: &str, action: &'static str, error: &sqlx::Error) -> RemoteError {
+    let (kind, code) = match error {
+        sqlx::Error::Database(database) => {
+            let state = database.code().unwrap_or_default();
+            // Nothing secret is in these messages: statements carry names and verifiers only, and
+            // only a syntax error quotes its statement.
+            let text = if state == "42601" {
+                state.to_string()
+            } else {
+                format!("{state}: {}", database.message())
+            };
+            (kind_of(&state), text)
+        }
+        sqlx::Error::Io(cause) => (Kind::Unreachable, cause.to_string()),
+        sqlx::Error::Tls(cause) => (Kind::Unreachable, format!("TLS: {cause}")),
+        sqlx::Error::PoolTimedOut => (Kind::Unreachable, "no answer in time".into()),
+        sqlx::Error::Protocol(cause) => (Kind::Unreachable, cause.clone()),
+        other => (Kind::Other, other.to_string()),
+    };
+    RemoteError {
+        system: System::PostgreSql,
+        endpoint: server.into(),
+        action,
+        kind,
+        code,
+    }
+}
+
+/// Meaning of an SQLSTATE.
+/// Source: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+fn kind_of(state: &str) -> Kind {
+    match state {
+        "42501" => Kind::Denied,
+        _ if state.starts_with("28") => Kind::Denied,
+        // Connection trouble, too many connections, shutting down, starting up.
+        _ if state.starts_with("08") || state.starts_with("53") || state.starts_with("57P") => {
+            Kind::Unreachable
+        }
+        _ => Kind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_texts_are_quoted() {
+        assert_eq!(identifier(r#"a"b"#), r#""a""b""#);
+        assert_eq!(literal(r"it's \ here"), r"E'it''s \\ here'");
+    }
+
+    #[test]
+    fn states_have_a_meaning() {
+        assert_eq!(kind_of("28P01"), Kind::Denied);
+        assert_eq!(kind_of("57P03"), Kind::Unreachable);
+        assert_eq!(kind_of("53300"), Kind::Unreachable);
+        assert_eq!(kind_of("2BP01"), Kind::Other);
+    }
+}

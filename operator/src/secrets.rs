@@ -1,0 +1,193 @@
+//! Secrets: reading the class's in the operator's namespace, and keeping those of a gateway.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::api::{Api, ObjectMeta};
+use thiserror::Error;
+
+use crate::apply::{ApplyError, apply, hash};
+use crate::meta::{CONTENT_ANNOTATION, Owner};
+use crate::sensitive::Sensitive;
+
+/// The component label of Secrets.
+const COMPONENT: &str = "secret";
+
+/// A Secret can't be used.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    /// It is not there, or lacks a key.
+    #[error("Secret {name} in namespace {namespace} is missing or lacks the key {key}: create it")]
+    Missing {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The key.
+        key: String,
+    },
+    /// It is there and belongs to somebody else.
+    #[error(
+        "Secret {name} exists and was not made for this FileGateway: delete or rename it, or give \
+         the FileGateway another name"
+    )]
+    NotOwned {
+        /// Its name.
+        name: String,
+    },
+    /// The API server failed or refused.
+    #[error("the API server refused to read Secret {name}: {source}")]
+    Api {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: kube::Error,
+    },
+    /// It could not be written.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+/// The values of `keys`, in their order, of a Secret that somebody else keeps.
+///
+/// # Errors
+/// When the Secret or one of the keys is missing, or the API server fails.
+pub async fn read<const N: usize>(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    keys: [&str; N],
+) -> Result<[Sensitive; N], SecretError> {
+    let secret = get(client, namespace, name).await?;
+    let mut values = keys.map(|_| None);
+    for (slot, key) in values.iter_mut().zip(keys) {
+        let value = secret
+            .as_ref()
+            .and_then(|secret| secret.data.as_ref()?.get(key))
+            .and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
+            .map(|text| text.trim_end_matches(['\n', '\r']).to_string())
+            .filter(|text| !text.is_empty());
+        match value {
+            Some(text) => *slot = Some(Sensitive::new(text)),
+            None => {
+                return Err(SecretError::Missing {
+                    namespace: namespace.into(),
+                    name: name.into(),
+                    key: key.into(),
+                });
+            }
+        }
+    }
+    Ok(values.map(|value| value.unwrap_or_else(|| Sensitive::new(""))))
+}
+
+/// The resource version of a Secret that has `key`; `None` when it is missing or lacks it.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn version_with_key(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    key: &str,
+) -> Result<Option<String>, SecretError> {
+    let secret = get(client, namespace, name).await?;
+    Ok(secret
+        .filter(|secret| {
+            secret
+                .data
+                .as_ref()
+                .and_then(|data| data.get(key))
+                .is_some_and(|value| !value.0.is_empty())
+        })
+        .and_then(|secret| secret.metadata.resource_version))
+}
+
+/// The data of `owner`'s Secret called `name`; `None` when it is not there, or when somebody has
+/// changed its data since we wrote it, which is the same as lost.
+///
+/// # Errors
+/// When it is not ours, or the API server fails. Neither may lead to a new credential.
+pub async fn owned(
+    client: &Client,
+    owner: &Owner,
+    name: &str,
+) -> Result<Option<BTreeMap<String, Sensitive>>, SecretError> {
+    let Some(secret) = get(client, &owner.namespace, name).await? else {
+        return Ok(None);
+    };
+    if !owner.owns(&secret.metadata) {
+        return Err(SecretError::NotOwned { name: name.into() });
+    }
+    let data: BTreeMap<String, Sensitive> = secret
+        .data
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, Sensitive::new(String::from_utf8(value.0).ok()?))))
+        .collect();
+    let intact = secret
+        .metadata
+        .annotations
+        .and_then(|annotations| annotations.get(CONTENT_ANNOTATION).cloned())
+        .is_none_or(|written| written == content_hash(&data));
+    Ok(intact.then_some(data))
+}
+
+/// Makes `owner`'s Secret called `name` hold `data`.
+///
+/// # Errors
+/// When it is not ours, or the API server fails.
+pub async fn keep(
+    client: &Client,
+    owner: &Owner,
+    name: &str,
+    data: &BTreeMap<String, Sensitive>,
+) -> Result<(), SecretError> {
+    let mut metadata = ObjectMeta {
+        annotations: Some(BTreeMap::from([(
+            CONTENT_ANNOTATION.to_string(),
+            content_hash(data),
+        )])),
+        ..owner.child(name.into(), COMPONENT)
+    };
+    metadata.namespace = Some(owner.namespace.clone());
+    let secret = Secret {
+        metadata,
+        type_: Some("Opaque".into()),
+        data: Some(
+            data.iter()
+                .map(|(key, value)| (key.clone(), ByteString(value.expose().into())))
+                .collect(),
+        ),
+        ..Secret::default()
+    };
+    apply(client, &secret, |live| owner.owns(live)).await?;
+    Ok(())
+}
+
+/// SHA-256 over all keys and values. The values are random and long, so the hash tells nothing.
+pub fn content_hash(data: &BTreeMap<String, Sensitive>) -> String {
+    let mut text = String::new();
+    for (key, value) in data {
+        text.push_str(&format!(
+            "{}:{key}:{}:{}\n",
+            key.len(),
+            value.expose().len(),
+            value.expose()
+        ));
+    }
+    hash(text)
+}
+
+async fn get(client: &Client, namespace: &str, name: &str) -> Result<Option<Secret>, SecretError> {
+    Api::<Secret>::namespaced(client.clone(), namespace)
+        .get_opt(name)
+        .await
+        .map_err(|source| SecretError::Api {
+            name: name.into(),
+            source,
+        })
+}
