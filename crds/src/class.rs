@@ -1,5 +1,8 @@
 //! FileGatewayClass: the platform team's side.
 
+// Printer columns repeat their keys; the lint takes them for one attribute.
+#![allow(clippy::duplicated_attributes)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

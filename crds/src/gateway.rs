@@ -1,5 +1,8 @@
 //! FileGateway: one organization's gateway.
 
+// Printer columns repeat their keys; the lint takes them for one attribute.
+#![allow(clippy::duplicated_attributes)]
+
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
