@@ -181,7 +181,7 @@ fn gateways(
         .watches_stream(
             changes(
                 Api::<PartialObjectMeta<Namespace>>::all(client.clone()),
-                watcher::Config::default(),
+                namespaces(context),
             )
             .predicate_filter(predicates::labels, Default::default()),
             move |namespace| {
@@ -252,6 +252,14 @@ where
     match &context.config.watch_namespace {
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         None => Api::all(context.client.clone()),
+    }
+}
+
+/// The watched namespaces; permission for one covers a watch that names it.
+fn namespaces(context: &Context) -> watcher::Config {
+    match &context.config.watch_namespace {
+        Some(namespace) => watcher::Config::default().fields(&format!("metadata.name={namespace}")),
+        None => watcher::Config::default(),
     }
 }
 
