@@ -65,10 +65,9 @@ pub fn can_host_a_node() -> Result<(), Reason> {
 /// Whether a folder is on an overlay file system, on which no other overlay can be mounted.
 #[must_use]
 pub fn is_overlay(folder: &Path) -> bool {
-    /// OVERLAYFS_SUPER_MAGIC of statfs(2).
-    const OVERLAY: i64 = 0x794c_7630;
+    // The number is OVERLAYFS_SUPER_MAGIC of statfs(2).
     #[cfg(target_os = "linux")]
-    return rustix::fs::statfs(folder).is_ok_and(|system| i64::from(system.f_type) == OVERLAY);
+    return rustix::fs::statfs(folder).is_ok_and(|system| system.f_type == 0x794c_7630);
     #[cfg(not(target_os = "linux"))]
     return false;
 }

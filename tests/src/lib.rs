@@ -12,6 +12,7 @@
 //! Nothing here is linked into the products.
 
 pub mod cache;
+pub mod cluster;
 pub mod command;
 pub mod error;
 pub mod exec;

@@ -33,6 +33,12 @@ pub fn leave_running(server: Server, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether the process that is noted under a name still runs.
+#[must_use]
+pub fn is_running(folder: &Path, name: &str) -> bool {
+    fs::read_to_string(folder.join(name)).is_ok_and(|record| running(&record).is_some())
+}
+
 /// Ends every process that is noted in `folder` and still runs, and forgets them. How many those were.
 ///
 /// # Errors
@@ -41,17 +47,34 @@ pub fn stop_all(folder: &Path) -> Result<usize> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Ok(0);
     };
-    let mut stopped = 0;
+    let mut names = Vec::new();
     for entry in entries {
-        let path = entry.at("read", folder)?.path();
-        let record = fs::read_to_string(&path).at("read", &path)?;
-        if let Some(pid) = running(&record) {
-            stop(pid);
-            stopped += 1;
-        }
-        fs::remove_file(&path).at("remove", &path)?;
+        names.push(entry.at("read", folder)?.file_name());
     }
-    Ok(stopped)
+    stop(folder, &names)
+}
+
+/// The same for some names alone. All are asked to end at once, then waited for.
+///
+/// # Errors
+/// The folder can't be read or written.
+pub fn stop(folder: &Path, names: &[impl AsRef<Path>]) -> Result<usize> {
+    let mut pids = Vec::new();
+    for name in names {
+        let path = folder.join(name);
+        match fs::read_to_string(&path) {
+            Ok(record) => pids.extend(running(&record)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).at("read", &path),
+        }
+    }
+    end(&pids);
+    for path in names.iter().map(|name| folder.join(name)) {
+        if path.exists() {
+            fs::remove_file(&path).at("remove", &path)?;
+        }
+    }
+    Ok(pids.len())
 }
 
 /// The process of a record, when it still runs.
@@ -63,19 +86,20 @@ fn running(record: &str) -> Option<i32> {
         .flatten()
 }
 
-fn stop(pid: i32) {
-    let Some(group) = Pid::from_raw(pid) else {
-        return;
-    };
-    let _ = kill_process_group(group, Signal::TERM);
-    let started = Instant::now();
-    while started.elapsed() < GRACE {
-        if u32::try_from(pid).ok().and_then(start_time).is_none() {
-            return;
+fn end(pids: &[i32]) {
+    let signal = |pid: i32, signal| {
+        if let Some(group) = Pid::from_raw(pid) {
+            let _ = kill_process_group(group, signal);
         }
+    };
+    let mut left = pids.to_vec();
+    left.iter().for_each(|&pid| signal(pid, Signal::TERM));
+    let started = Instant::now();
+    while started.elapsed() < GRACE && !left.is_empty() {
         std::thread::sleep(Duration::from_millis(50));
+        left.retain(|&pid| u32::try_from(pid).ok().and_then(start_time).is_some());
     }
-    let _ = kill_process_group(group, Signal::KILL);
+    left.iter().for_each(|&pid| signal(pid, Signal::KILL));
 }
 
 /// Field 22 of `/proc/PID/stat` (proc(5)): clock ticks from boot to the process's start. `None` when it

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use testbed::cluster::Cluster;
 use testbed::images::Image;
 use testbed::servers::Part;
 use testbed::tools::{Tool, Toolbox, debian};
@@ -36,12 +37,34 @@ enum Task {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
-    /// Build the images whose inputs changed, and print their names and digests.
+    /// The local one-node cluster.
+    Cluster {
+        /// What to do with it.
+        #[arg(value_enum)]
+        action: Action,
+        /// Its folder; by default in the cache.
+        #[arg(long)]
+        state: Option<PathBuf>,
+    },
+    /// Build the images whose inputs changed, give them to the local cluster when it is up, and print
+    /// their names and digests.
     Images {
         /// Only these, comma separated.
         #[arg(long, value_delimiter = ',', value_enum)]
         only: Vec<ImageName>,
     },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Action {
+    /// Bring it up, as far as it isn't.
+    Up,
+    /// End it and take back what it changed on this machine; its data stays.
+    Down,
+    /// Down, delete its data, up.
+    Reset,
+    /// Say what runs.
+    Status,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -117,8 +140,22 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
             } else {
                 images
             };
-            for built in testbed::images::ensure(&images)? {
-                println!("{} {}", built.reference, built.digest);
+            let built = testbed::images::ensure(&images)?;
+            let cluster = Cluster::new(None);
+            if cluster.is_running() {
+                cluster.import(&built)?;
+            }
+            for image in built {
+                println!("{} {}", image.reference, image.digest);
+            }
+        }
+        Task::Cluster { action, state } => {
+            let cluster = Cluster::new(state);
+            match action {
+                Action::Up => cluster.up().await?,
+                Action::Down => cluster.down().await?,
+                Action::Reset => cluster.reset().await?,
+                Action::Status => println!("{}", cluster.status()?),
             }
         }
     }

@@ -31,11 +31,12 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Makes certificates and keys, once: the last file written says that all are there.
+    /// Makes certificates and keys, once: the last file written says that all are there. `others` are
+    /// file names and subjects beyond those of the control plane.
     ///
     /// # Errors
     /// They can't be made or written.
-    pub fn make_certificates(&self) -> Result<()> {
+    pub fn make_certificates(&self, others: &[(&str, Subject<'_>)]) -> Result<()> {
         let complete = self.pki.join("complete");
         if complete.exists() {
             return Ok(());
@@ -68,12 +69,9 @@ impl ControlPlane {
             client("kube-apiserver", Some("system:masters")),
         )?;
         authority.issue("admin", client("admin", Some("system:masters")))?;
-        authority.issue(
-            "controller-manager",
-            client("system:kube-controller-manager", None),
-        )?;
-        authority.issue("scheduler", client("system:kube-scheduler", None))?;
-        authority.issue("proxy", client("system:kube-proxy", None))?;
+        for (file, subject) in others {
+            authority.issue(file, *subject)?;
+        }
         signing_keys(
             &self.service_account_key(),
             &self.service_account_public_key(),

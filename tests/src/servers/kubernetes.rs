@@ -26,7 +26,7 @@ pub async fn start(place: &Place) -> Result<Started> {
         service_range: "10.111.0.0/16".to_owned(),
         service_address: "10.111.0.1".to_owned(),
     };
-    plane.make_certificates()?;
+    plane.make_certificates(&[])?;
     let etcd = Server::start("etcd", plane.etcd(&place.toolbox), &place.logs)?;
     let mut command = plane.apiserver(&place.toolbox);
     // Nobody makes service accounts here, and pods without one would be refused.
