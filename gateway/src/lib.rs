@@ -12,9 +12,13 @@
 //! fails on an import that goes the other way.
 
 pub mod api;
+pub mod app;
 pub mod auth;
 pub mod catalog;
+pub mod causes;
 pub mod config;
 pub mod files;
 pub mod media;
+pub mod server;
 pub mod store;
+pub mod telemetry;

@@ -1,5 +1,73 @@
-//! HTTP: parse, authorize, answer.
+//! HTTP: parse, authorize, answer. No rule about files is made here.
 
+mod allow;
+mod bearer;
 pub mod conditions;
 pub mod disposition;
+mod documented;
+mod download;
+mod envelope;
+mod error;
+mod files;
+mod health;
+mod params;
+mod problem;
 pub mod ranges;
+mod schemas;
+mod state;
+
+use std::sync::Arc;
+
+use poem::middleware::CatchPanic;
+use poem::web::Redirect;
+use poem::{Endpoint, EndpointExt, Response, Route, get, handler};
+use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
+
+use allow::Allowed;
+use envelope::Envelope;
+pub use state::{Delivery, State};
+
+const TITLE: &str = "FileGateway";
+const DESCRIPTION: &str = "Upload, read, stream and delete the files of one organization.\n\n\
+    Callers sign in with a JWT of the organization's issuer (`Authorization: Bearer`). Where no \
+    header can be set, as in `<video src>`, a file token rides in the query instead.";
+
+/// The whole application: the operations, their document, Swagger UI and the probes.
+pub fn application(state: State) -> impl Endpoint<Output = Response> + 'static {
+    let allowed = Allowed::of_api(
+        &files::api(),
+        &["/", "/docs", "/healthz", "/openapi.json", "/readyz"],
+    );
+    let service = service(files::api());
+    Route::new()
+        .at("/", get(home))
+        .at("/healthz", get(health::healthz))
+        .at("/readyz", get(health::readyz))
+        .at("/openapi.json", get(service.spec_endpoint()))
+        .nest("/docs", get(service.swagger_ui()))
+        .nest_no_strip("/v1", service)
+        .data(state)
+        .with(CatchPanic::new())
+        .map_to_response()
+        .with(Envelope {
+            allowed: Arc::new(allowed),
+        })
+}
+
+/// The OpenAPI document, with a newline at its end.
+pub fn document() -> String {
+    let mut document = service(files::api()).spec();
+    document.push('\n');
+    document
+}
+
+fn service<A: OpenApi>(api: A) -> OpenApiService<A, ()> {
+    OpenApiService::new(api, TITLE, env!("CARGO_PKG_VERSION"))
+        .description(DESCRIPTION)
+        .license(LicenseObject::new("Apache-2.0"))
+}
+
+#[handler]
+fn home() -> Redirect {
+    Redirect::temporary("/docs")
+}

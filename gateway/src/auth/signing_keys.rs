@@ -14,6 +14,8 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::Deserialize;
 use tracing::{info, warn};
 
+use crate::causes::causes;
+
 /// How long the keys in memory are used before the file is looked at again.
 const RECHECK: Duration = Duration::from_secs(1);
 
@@ -147,7 +149,7 @@ impl SigningKeys {
             Ok((_, None)) => {}
             Err(error) => {
                 warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = causes(&error),
                     "the signing keys are unusable, the last good ones stay in use"
                 );
             }

@@ -55,6 +55,11 @@ pub struct Config {
 /// Looks a variable up, as [`std::env::var`] does.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// `FILEGATEWAY_LOG`: what to log, in tracing's filter syntax; `info` by default.
+pub fn log_filter(lookup: Lookup<'_>) -> String {
+    Reader::new(lookup).text("FILEGATEWAY_LOG", "info")
+}
+
 /// The process's own environment.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()

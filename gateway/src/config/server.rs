@@ -1,4 +1,4 @@
-//! Where to listen.
+//! Where to listen, and what else the process does.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -9,6 +9,9 @@ use super::reader::Reader;
 pub struct Server {
     /// `FILEGATEWAY_LISTEN`: the socket address; `0.0.0.0:8080` by default.
     pub listen: SocketAddr,
+    /// `FILEGATEWAY_WORKER_EMBEDDED`: whether the server works on videos too, as the one process on
+    /// a SQLite file must; false by default.
+    pub embedded_worker: bool,
 }
 
 impl Server {
@@ -19,6 +22,7 @@ impl Server {
                 SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
                 "a socket address like 0.0.0.0:8080",
             ),
+            embedded_worker: reader.parsed("FILEGATEWAY_WORKER_EMBEDDED", false, "true or false"),
         }
     }
 }

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use url::Url;
 
 use super::AuthError;
+use crate::causes::causes;
 pub use fetch::FetchError;
 use fetch::Fetcher;
 use keys::KeySet;
@@ -152,7 +153,7 @@ impl Jwks {
             }
             Err(error) => {
                 warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = causes(&error),
                     "the issuer's keys could not be fetched"
                 );
                 Err(error)

@@ -1,0 +1,161 @@
+//! What the document says of answers: which statuses an operation has, and their schemas.
+
+use std::marker::PhantomData;
+
+use poem::{IntoResponse, Response};
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry};
+use poem_openapi::types::ToJSON;
+
+use super::problem::Problem;
+use super::schemas;
+
+const JSON: &str = "application/json";
+
+/// A success with a JSON body.
+pub struct Success<T>(pub T);
+
+impl<T: ToJSON + Send> IntoResponse for Success<T> {
+    fn into_response(self) -> Response {
+        let body = self.0.to_json().unwrap_or_default().to_string();
+        Response::builder()
+            .content_type(JSON)
+            .header(http::header::CACHE_CONTROL, "private, no-store")
+            .body(body)
+    }
+}
+
+impl<T: ToJSON + Send> ApiResponse for Success<T> {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![response(200, "Successful Response", JSON, T::schema_ref())],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+/// The bytes of a file, or word that the client has them already.
+pub struct Download(pub Response);
+
+impl IntoResponse for Download {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl ApiResponse for Download {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![
+                response(200, "Successful Response", "*/*", schemas::binary()),
+                response(206, "The requested part", "*/*", schemas::binary()),
+                empty(304, "Not modified"),
+                empty(
+                    307,
+                    "The bytes are to be had elsewhere (`delivery: Redirect`)",
+                ),
+            ],
+        }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
+/// The statuses that an operation may fail with.
+pub trait Statuses {
+    /// Besides 401, 403, 500 and 503, which every operation has.
+    const OWN: &'static [u16];
+}
+
+/// Of an operation without a file id or a body.
+pub struct Plain;
+
+impl Statuses for Plain {
+    const OWN: &'static [u16] = &[404, 422];
+}
+
+/// Of an operation that answers with a file's bytes.
+pub struct Reading;
+
+impl Statuses for Reading {
+    const OWN: &'static [u16] = &[404, 412, 416, 422];
+}
+
+/// Of an operation that takes bytes.
+pub struct Writing;
+
+impl Statuses for Writing {
+    const OWN: &'static [u16] = &[404, 413, 422];
+}
+
+/// A failure of an operation with the statuses `S`.
+pub struct Failure<S>(Problem, PhantomData<fn() -> S>);
+
+impl<S, E: Into<Problem>> From<E> for Failure<S> {
+    fn from(error: E) -> Self {
+        Self(error.into(), PhantomData)
+    }
+}
+
+impl<S> From<Failure<S>> for poem::Error {
+    fn from(failure: Failure<S>) -> Self {
+        failure.0.into()
+    }
+}
+
+impl<S: Statuses> ApiResponse for Failure<S> {
+    fn meta() -> MetaResponses {
+        let mut statuses = [&[401, 403], S::OWN, &[500, 503]].concat();
+        statuses.sort_unstable();
+        MetaResponses {
+            responses: statuses.into_iter().map(failure).collect(),
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        schemas::register_errors(registry);
+    }
+}
+
+fn failure(status: u16) -> MetaResponse {
+    let description = match status {
+        401 => "Not signed in, or the token is invalid or expired",
+        403 => "The caller belongs to another organization",
+        404 => "Not found",
+        412 => "A condition of the request does not hold",
+        413 => "A file is too large",
+        416 => "The file does not have the requested range",
+        422 => return response(422, "Validation Error", JSON, schemas::validation_error()),
+        500 => "The gateway failed",
+        _ => "A service that the gateway depends on is not there",
+    };
+    response(status, description, JSON, schemas::error())
+}
+
+fn response(
+    status: u16,
+    description: &'static str,
+    content_type: &'static str,
+    schema: MetaSchemaRef,
+) -> MetaResponse {
+    MetaResponse {
+        content: vec![MetaMediaType {
+            content_type,
+            schema,
+        }],
+        ..empty(status, description)
+    }
+}
+
+fn empty(status: u16, description: &'static str) -> MetaResponse {
+    MetaResponse {
+        description,
+        status: Some(status),
+        status_range: None,
+        content: Vec::new(),
+        headers: Vec::new(),
+    }
+}

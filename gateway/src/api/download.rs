@@ -1,0 +1,190 @@
+//! A file's bytes as an HTTP response: headers, conditions, the range, and the body as the store's
+//! own frames, passed on as they come.
+
+use std::time::{Duration, SystemTime};
+
+use futures_util::TryStreamExt;
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION,
+};
+use http::{Method, StatusCode};
+use poem::{Body, Request, Response, ResponseBuilder};
+use tracing::{Instrument, Span, warn};
+
+use super::conditions::{Answer, Validators, answer};
+use super::disposition::{content_disposition, is_shown};
+use super::documented::{Download, Failure, Reading};
+use super::problem::Problem;
+use super::state::{Delivery, State};
+use crate::causes::causes;
+use crate::files::{ByteRange, FileRecord};
+
+/// Keeps a saved page from running with the gateway's origin, should a browser show it after all.
+const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
+
+/// The longest that a presigned URL is good for when no file token says less.
+const REDIRECT_LIFETIME: Duration = Duration::from_secs(300);
+
+/// How long a client may keep the answer.
+#[derive(Debug, Clone, Copy)]
+pub enum Freshness {
+    /// It has to ask each time: the permission came with a header.
+    AskAgain,
+    /// As long as the file token in the URL is good.
+    Until(Duration),
+}
+
+impl Freshness {
+    fn header(self) -> String {
+        match self {
+            Self::AskAgain => "private, no-cache".to_owned(),
+            Self::Until(remaining) => format!("private, max-age={}", remaining.as_secs()),
+        }
+    }
+}
+
+/// Answers `request` with the bytes of `file`, which the caller may read. HEAD is answered as GET
+/// is, ranges too, without asking the store for anything.
+///
+/// # Errors
+/// 412, 416, and what the layers below report.
+pub async fn download(
+    state: &State,
+    request: &Request,
+    file: &FileRecord,
+    freshness: Freshness,
+) -> Result<Download, Failure<Reading>> {
+    let validators = validators(file);
+    let part = match answer(request.headers(), &validators) {
+        Answer::Whole => None,
+        Answer::Part(range) => Some(range),
+        Answer::NotModified => {
+            let response = Response::builder().status(StatusCode::NOT_MODIFIED);
+            return Ok(Download(
+                versioned(response, &validators, freshness).finish(),
+            ));
+        }
+        Answer::PreconditionFailed => {
+            return Err(Problem::new(
+                StatusCode::PRECONDITION_FAILED,
+                "precondition_failed",
+                "The file is not in the state that the request asks for",
+            )
+            .into());
+        }
+        Answer::Unsatisfiable => return Err(unsatisfiable(file.size).into()),
+    };
+    let head = *request.method() == Method::HEAD;
+    if state.delivery == Delivery::Redirect && !head {
+        return redirect(state, file, freshness).await;
+    }
+    let body = if head {
+        Body::empty()
+    } else {
+        body(state, file, part).await?
+    };
+    let response = match part {
+        None => Response::builder().header(CONTENT_LENGTH, file.size),
+        Some(ByteRange { start, end }) => Response::builder()
+            .status(StatusCode::PARTIAL_CONTENT)
+            .header(CONTENT_LENGTH, end - start + 1)
+            .header(CONTENT_RANGE, format!("bytes {start}-{end}/{}", file.size)),
+    };
+    let response = presented(versioned(response, &validators, freshness), file);
+    Ok(Download(response.body(body)))
+}
+
+fn validators(file: &FileRecord) -> Validators {
+    let digits: String = file
+        .sha256
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Validators {
+        etag: format!("\"{digits}\""),
+        modified: SystemTime::from(file.modified_at),
+        size: file.size,
+    }
+}
+
+/// The headers that 304 has too (RFC 9110, 15.4.5).
+fn versioned(
+    response: ResponseBuilder,
+    validators: &Validators,
+    freshness: Freshness,
+) -> ResponseBuilder {
+    response
+        .header(ETAG, &validators.etag)
+        .header(LAST_MODIFIED, httpdate::fmt_http_date(validators.modified))
+        .header(CACHE_CONTROL, freshness.header())
+}
+
+fn presented(response: ResponseBuilder, file: &FileRecord) -> ResponseBuilder {
+    let content_type = HeaderValue::from_str(&file.content_type)
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let response = response
+        .header(CONTENT_TYPE, content_type)
+        .header(
+            CONTENT_DISPOSITION,
+            content_disposition(&file.name, &file.content_type),
+        )
+        .header(ACCEPT_RANGES, "bytes");
+    if is_shown(&file.content_type) {
+        response
+    } else {
+        response.header(CONTENT_SECURITY_POLICY, SANDBOX)
+    }
+}
+
+async fn body(
+    state: &State,
+    file: &FileRecord,
+    part: Option<ByteRange>,
+) -> Result<Body, Failure<Reading>> {
+    let frames = state.files.read(file, part).await?;
+    let (span, id) = (Span::current(), file.id);
+    let frames = frames.inspect_err(move |error| {
+        span.in_scope(|| warn!(file.id = %id, error = causes(error), "the object store broke off"));
+    });
+    Ok(Body::from_bytes_stream(frames))
+}
+
+async fn redirect(
+    state: &State,
+    file: &FileRecord,
+    freshness: Freshness,
+) -> Result<Download, Failure<Reading>> {
+    let lifetime = match freshness {
+        Freshness::AskAgain => REDIRECT_LIFETIME,
+        Freshness::Until(remaining) => remaining.min(REDIRECT_LIFETIME),
+    };
+    let url = state
+        .files
+        .presign(file, lifetime)
+        .instrument(Span::current())
+        .await?;
+    let response = Response::builder()
+        .status(StatusCode::TEMPORARY_REDIRECT)
+        .header(LOCATION, url.as_str())
+        .header(CACHE_CONTROL, "private, no-store");
+    Ok(Download(response.finish()))
+}
+
+fn unsatisfiable(size: u64) -> Problem {
+    let problem = Problem::new(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "range_not_satisfiable",
+        format!("The file has {size} bytes, and the requested range is beyond them"),
+    );
+    let header: (HeaderName, _) = (
+        CONTENT_RANGE,
+        HeaderValue::try_from(format!("bytes */{size}")),
+    );
+    match header {
+        (name, Ok(value)) => problem
+            .with(name, value)
+            .with(ACCEPT_RANGES, HeaderValue::from_static("bytes")),
+        (_, Err(_)) => problem,
+    }
+}

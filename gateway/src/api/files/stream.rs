@@ -1,0 +1,151 @@
+//! `GET` and `HEAD /v1/files/stream/{file_id}` and `/v1/files/stream`: reading with a file token.
+
+use poem::Request;
+use poem_openapi::OpenApi;
+use uuid::Uuid;
+
+use super::{Tag, freshness, grant, require_same_file};
+use crate::api::documented::{Download, Failure, Reading};
+use crate::api::download::download;
+use crate::api::params::{Fields, Header, Path, Query};
+use crate::api::problem::FieldError;
+use crate::api::state::State;
+
+/// The range is among the parameters for the document's sake; it is read with the other conditions
+/// of the request, in [`download`].
+pub(super) struct StreamApi;
+
+#[OpenApi]
+impl StreamApi {
+    /// Stream File By Id Query Auth
+    ///
+    /// Streams a file by ID using a query token for authentication. Supports Range requests.
+    #[oai(
+        path = "/v1/files/stream/:file_id",
+        method = "get",
+        tag = "Tag::Files",
+        operation_id = "stream_file_by_id_query_auth_v1_files_stream__file_id__get"
+    )]
+    async fn get_by_id(
+        &self,
+        request: &Request,
+        /// The file's id.
+        file_id: Path<Uuid>,
+        /// A file token, from `/v1/files/token`.
+        token: Query<String>,
+        /// Which bytes (RFC 9110, section 14).
+        #[oai(name = "range")]
+        _range: Header<Option<String>>,
+    ) -> Result<Download, Failure<Reading>> {
+        by_id(request, file_id.0, token.0).await
+    }
+
+    /// Stream File By Id Query Auth, without the bytes
+    ///
+    /// What `GET` would answer, without the body.
+    #[oai(
+        path = "/v1/files/stream/:file_id",
+        method = "head",
+        tag = "Tag::Files",
+        operation_id = "stream_file_by_id_query_auth_v1_files_stream__file_id__head"
+    )]
+    async fn head_by_id(
+        &self,
+        request: &Request,
+        /// The file's id.
+        file_id: Path<Uuid>,
+        /// A file token, from `/v1/files/token`.
+        token: Query<String>,
+        /// Which bytes (RFC 9110, section 14).
+        #[oai(name = "range")]
+        _range: Header<Option<String>>,
+    ) -> Result<Download, Failure<Reading>> {
+        by_id(request, file_id.0, token.0).await
+    }
+
+    /// Stream File By Location
+    ///
+    /// Streams a file by location (deprecated/compatibility). The location must be one of a file
+    /// of the caller's organization.
+    #[oai(
+        path = "/v1/files/stream",
+        method = "get",
+        deprecated = true,
+        tag = "Tag::Files",
+        operation_id = "stream_file_by_location_v1_files_stream_get"
+    )]
+    async fn get_by_location(
+        &self,
+        request: &Request,
+        /// The file's full key, as its upload answered it.
+        location: Query<String>,
+        /// A file token, from `/v1/files/token`.
+        token: Query<String>,
+        /// Which bytes (RFC 9110, section 14).
+        #[oai(name = "range")]
+        _range: Header<Option<String>>,
+    ) -> Result<Download, Failure<Reading>> {
+        by_location(request, location.0, token.0).await
+    }
+
+    /// Stream File By Location, without the bytes
+    ///
+    /// What `GET` would answer, without the body.
+    #[oai(
+        path = "/v1/files/stream",
+        method = "head",
+        deprecated = true,
+        tag = "Tag::Files",
+        operation_id = "stream_file_by_location_v1_files_stream_head"
+    )]
+    async fn head_by_location(
+        &self,
+        request: &Request,
+        /// The file's full key, as its upload answered it.
+        location: Query<String>,
+        /// A file token, from `/v1/files/token`.
+        token: Query<String>,
+        /// Which bytes (RFC 9110, section 14).
+        #[oai(name = "range")]
+        _range: Header<Option<String>>,
+    ) -> Result<Download, Failure<Reading>> {
+        by_location(request, location.0, token.0).await
+    }
+}
+
+async fn by_id(
+    request: &Request,
+    file_id: Result<Uuid, FieldError>,
+    token: Result<String, FieldError>,
+) -> Result<Download, Failure<Reading>> {
+    let state = State::of(request)?;
+    let mut fields = Fields::default();
+    let file_id = fields.take(file_id);
+    let grant = grant(state, &mut fields, token).await?;
+    let (Some(id), Some(grant)) = (file_id, grant) else {
+        return Err(fields.problem().into());
+    };
+    require_same_file(&grant, id)?;
+    let file = state.files.find(&grant.caller, id).await?;
+    download(state, request, &file, freshness(&grant)).await
+}
+
+async fn by_location(
+    request: &Request,
+    location: Result<String, FieldError>,
+    token: Result<String, FieldError>,
+) -> Result<Download, Failure<Reading>> {
+    let state = State::of(request)?;
+    let mut fields = Fields::default();
+    let location = fields.take(location);
+    let grant = grant(state, &mut fields, token).await?;
+    let (Some(location), Some(grant)) = (location, grant) else {
+        return Err(fields.problem().into());
+    };
+    let file = state
+        .files
+        .find_by_location(&grant.caller, &location)
+        .await?;
+    require_same_file(&grant, file.id)?;
+    download(state, request, &file, freshness(&grant)).await
+}

@@ -1,0 +1,97 @@
+//! `GET` and `POST /v1/files/token`.
+
+use chrono::{DateTime, SubsecRound, Utc};
+use poem::Request;
+use poem_openapi::{Object, OpenApi};
+use uuid::Uuid;
+
+use super::Tag;
+use crate::api::bearer::Bearer;
+use crate::api::documented::{Failure, Plain, Success};
+use crate::api::params::{Fields, Query};
+use crate::api::problem::FieldError;
+use crate::api::state::State;
+use crate::auth::Caller;
+
+/// A file token.
+#[derive(Object)]
+struct FileToken {
+    /// Goes into the query as `token`.
+    token: String,
+    /// When it ends.
+    expires_at: DateTime<Utc>,
+    /// In how many seconds it ends.
+    expires_in: u64,
+    /// When to ask for the next one.
+    refresh_after: DateTime<Utc>,
+    /// The only file that it is good for; null: every file that you may read.
+    file_id: Option<Uuid>,
+}
+
+pub(super) struct TokenApi;
+
+#[OpenApi]
+impl TokenApi {
+    /// Generate File Access Token
+    ///
+    /// Generates a short-lived (5 min) access token. Used by the frontend to construct authorized
+    /// video stream URLs.
+    #[oai(
+        path = "/v1/files/token",
+        method = "get",
+        tag = "Tag::Files",
+        operation_id = "generate_file_access_token_v1_files_token_get"
+    )]
+    async fn get(
+        &self,
+        request: &Request,
+        caller: Bearer,
+        /// Makes a token that is good for this file alone.
+        file_id: Query<Option<Uuid>>,
+    ) -> Result<Success<FileToken>, Failure<Plain>> {
+        mint(State::of(request)?, &caller.0, file_id.0).await
+    }
+
+    /// Generate File Access Token
+    ///
+    /// The same as with `GET`, for clients that don't want the answer near any cache.
+    #[oai(
+        path = "/v1/files/token",
+        method = "post",
+        tag = "Tag::Files",
+        operation_id = "generate_file_access_token_v1_files_token_post"
+    )]
+    async fn post(
+        &self,
+        request: &Request,
+        caller: Bearer,
+        /// Makes a token that is good for this file alone.
+        file_id: Query<Option<Uuid>>,
+    ) -> Result<Success<FileToken>, Failure<Plain>> {
+        mint(State::of(request)?, &caller.0, file_id.0).await
+    }
+}
+
+async fn mint(
+    state: &State,
+    caller: &Caller,
+    file_id: Result<Option<Uuid>, FieldError>,
+) -> Result<Success<FileToken>, Failure<Plain>> {
+    let mut fields = Fields::default();
+    let Some(file_id) = fields.take(file_id) else {
+        return Err(fields.problem().into());
+    };
+    if let Some(id) = file_id {
+        state.files.find(caller, id).await?;
+    }
+    let minted = state.tokens.mint(caller, file_id).await?;
+    let expires_at = DateTime::<Utc>::from(minted.expires_at);
+    let left = expires_at - Utc::now().trunc_subsecs(0);
+    Ok(Success(FileToken {
+        token: minted.token,
+        expires_at,
+        expires_in: u64::try_from(left.num_seconds()).unwrap_or(0),
+        refresh_after: minted.refresh_after.into(),
+        file_id,
+    }))
+}

@@ -1,0 +1,41 @@
+//! `/healthz`: the process answers. `/readyz`: so do the database and the bucket.
+
+use http::StatusCode;
+use http::header::CACHE_CONTROL;
+use poem::{Request, Response, handler};
+use serde_json::json;
+
+use super::state::State;
+
+/// Whether the process is alive; says nothing of what it depends on, since no restart mends that.
+#[handler]
+pub fn healthz() -> Response {
+    answer(StatusCode::OK, &json!({"status": "ok"}))
+}
+
+/// Whether requests can be served, and if not, which dependency is down.
+#[handler]
+pub async fn readyz(request: &Request) -> poem::Result<Response> {
+    let readiness = State::of(request)?.files.readiness().await;
+    let ready = readiness.database.is_ok() && readiness.bucket.is_ok();
+    let (status, word) = if ready {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    };
+    let word_of = |part: Result<(), String>| part.err().unwrap_or_else(|| "ok".to_owned());
+    let body = json!({
+        "status": word,
+        "database": word_of(readiness.database),
+        "bucket": word_of(readiness.bucket),
+    });
+    Ok(answer(status, &body))
+}
+
+fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
+    Response::builder()
+        .status(status)
+        .content_type("application/json")
+        .header(CACHE_CONTROL, "no-store")
+        .body(body.to_string())
+}

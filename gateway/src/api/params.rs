@@ -1,0 +1,128 @@
+//! Parameters of the path, the query and the header.
+//!
+//! poem-openapi's own extractors give up at the first wrong one, with a 400. These note what is
+//! wrong and leave it to the handler to put all of it into one 422, after it has found out who is
+//! calling.
+
+use std::borrow::Cow;
+
+use poem::{Request, RequestBody, Result};
+use poem_openapi::registry::{MetaParamIn, MetaSchemaRef, Registry};
+use poem_openapi::types::Type;
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use url::form_urlencoded;
+use uuid::Uuid;
+
+use super::problem::{FieldError, Problem};
+
+/// A type that a parameter may have.
+pub trait Parameter: Type + Sized {
+    /// The value that `text` stands for, `None` standing for an absent parameter.
+    ///
+    /// # Errors
+    /// What is wrong, and pydantic's name for it.
+    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, (&'static str, &'static str)>;
+}
+
+const MISSING: (&str, &str) = ("Field required", "missing");
+
+impl Parameter for String {
+    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, (&'static str, &'static str)> {
+        text.map(Cow::into_owned).ok_or(MISSING)
+    }
+}
+
+impl Parameter for Uuid {
+    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, (&'static str, &'static str)> {
+        Self::parse_str(&text.ok_or(MISSING)?)
+            .map_err(|_| ("Input should be a valid UUID", "uuid_parsing"))
+    }
+}
+
+impl<T: Parameter> Parameter for Option<T> {
+    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, (&'static str, &'static str)> {
+        text.map(|text| T::parse(Some(text))).transpose()
+    }
+}
+
+macro_rules! parameter {
+    ($(#[$docs:meta])* $name:ident, $place:literal, $meta:ident, $text:expr) => {
+        $(#[$docs])*
+        pub struct $name<T>(pub Result<T, FieldError>);
+
+        impl<'a, T: Parameter> ApiExtractor<'a> for $name<T> {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::Parameter];
+            const PARAM_IS_REQUIRED: bool = T::IS_REQUIRED;
+
+            type ParamType = T;
+            type ParamRawType = T::RawValueType;
+
+            fn register(registry: &mut Registry) {
+                T::register(registry);
+            }
+
+            fn param_in() -> Option<MetaParamIn> {
+                Some(MetaParamIn::$meta)
+            }
+
+            fn param_schema_ref() -> Option<MetaSchemaRef> {
+                Some(T::schema_ref())
+            }
+
+            async fn from_request(
+                request: &'a Request,
+                _body: &mut RequestBody,
+                options: ExtractParamOptions<T>,
+            ) -> Result<Self> {
+                let text: fn(&'a Request, &str) -> Option<Cow<'a, str>> = $text;
+                // poem-openapi numbers the parameters of a path and does not tell their names.
+                let name = match options.name {
+                    "param0" => "file_id",
+                    name => name,
+                };
+                Ok(Self(T::parse(text(request, options.name)).map_err(
+                    |(message, kind)| FieldError::new(&[$place, name], message, kind),
+                )))
+            }
+        }
+    };
+}
+
+parameter! {
+    /// A segment of the path. (poem-openapi knows it by this name.)
+    Path, "path", Path,
+    |request, name| request.raw_path_param(name).map(Cow::Borrowed)
+}
+
+parameter! {
+    /// A parameter of the query; of several the last.
+    Query, "query", Query,
+    |request, name| {
+        form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
+            .filter(|(found, _)| found == name)
+            .last()
+            .map(|(_, value)| value)
+    }
+}
+
+parameter! {
+    /// A header.
+    Header, "header", Header,
+    |request, name| request.header(name).map(Cow::Borrowed)
+}
+
+/// Collects what is wrong with a request's fields.
+#[derive(Default)]
+pub struct Fields(Vec<FieldError>);
+
+impl Fields {
+    /// The value, or `None` and a note of what is wrong with it.
+    pub fn take<T>(&mut self, field: Result<T, FieldError>) -> Option<T> {
+        field.map_err(|error| self.0.push(error)).ok()
+    }
+
+    /// Everything that is wrong, as one problem.
+    pub fn problem(self) -> Problem {
+        Problem::Fields(self.0)
+    }
+}

@@ -1,0 +1,50 @@
+//! What every operation may use.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use poem::Request;
+
+use super::problem::Problem;
+use crate::auth::{FileTokens, Verifier};
+use crate::files::Files;
+
+/// How the bytes of a file reach the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Through the gateway.
+    Proxy,
+    /// By a redirect to a presigned URL of the object store.
+    Redirect,
+}
+
+/// The layers below, and the few rules that are HTTP's own.
+#[derive(Clone)]
+pub struct State {
+    /// The service layer.
+    pub files: Files,
+    /// Recognizes callers.
+    pub verifier: Arc<Verifier>,
+    /// Mints and checks file tokens.
+    pub tokens: Arc<FileTokens>,
+    /// How bytes are handed out.
+    pub delivery: Delivery,
+    /// The longest upload body that can be within the limits, in bytes.
+    pub max_upload_bytes: u64,
+}
+
+impl State {
+    /// The state of the application that answers `request`.
+    ///
+    /// # Errors
+    /// 500 when the application was put together without one.
+    pub fn of(request: &Request) -> Result<&Self, Problem> {
+        request.data::<Self>().ok_or_else(|| {
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "The gateway is set up wrongly",
+            )
+        })
+    }
+}

@@ -1,0 +1,206 @@
+//! Puts the layers together: the only place that knows all of them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::DecodingKey;
+use tracing::warn;
+
+use crate::api::{Delivery, State};
+use crate::auth::jwks::{FetchError, Jwks, Location};
+use crate::auth::{
+    FileTokens, KeySource, SigningKeys, SigningKeysError, Verifier, VerifierSettings,
+};
+use crate::catalog::{self, Catalog, CatalogError};
+use crate::causes::causes;
+use crate::config::{self, Backends, Config, Database, DatabaseAddress, KeysFrom};
+use crate::files::{Files, Settings};
+use crate::store::{Keys, Store, StoreSettings};
+
+/// How often the database is tried at the start before the process gives up: half a minute, then
+/// Kubernetes begins anew.
+const CATALOG_ATTEMPTS: u32 = 10;
+
+/// Room in an upload's body for boundaries and part headers, per file.
+const FORM_OVERHEAD_BYTES: u64 = 64 * 1024;
+
+/// An application that can't be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A file with a secret can't be read.
+    #[error("failed to read {path}")]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The shared secret is shorter than its hash, so it could be guessed.
+    #[error("the shared secret in {path} is shorter than 32 bytes")]
+    ShortSecret {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The database can't be opened or brought up to date.
+    #[error("failed to open the catalogue")]
+    Catalog(#[source] CatalogError),
+    /// The keys of file tokens can't be used.
+    #[error("failed to load the keys of file tokens")]
+    SigningKeys(#[source] SigningKeysError),
+    /// The issuer's keys can't be asked for.
+    #[error("failed to prepare for the issuer's keys")]
+    Jwks(#[source] FetchError),
+}
+
+/// The layers of a running gateway.
+pub struct App {
+    /// The rows.
+    pub catalog: Catalog,
+    /// The bytes.
+    pub store: Store,
+    /// The service layer on both.
+    pub files: Files,
+}
+
+impl App {
+    /// Opens the database, brings it up to date, and puts the service layer on it.
+    ///
+    /// `keys` are those of the object store: files in a pod, a pair in memory for `gateway dev`.
+    ///
+    /// # Errors
+    /// [`AppError`] when the database can't be had, after some patience with it.
+    pub async fn open(backends: &Backends, keys: Keys, video: bool) -> Result<Self, AppError> {
+        let catalog = open_catalog(&backends.database).await?;
+        let store = Store::connect(StoreSettings {
+            endpoint: backends.store.endpoint.clone(),
+            region: backends.store.region.clone(),
+            bucket: backends.store.bucket.clone(),
+            path_style: backends.store.path_style,
+            credentials: keys,
+        });
+        let settings = Settings {
+            organization: backends.organization.clone(),
+            max_file_bytes: backends.uploads.max_file_bytes,
+            max_files: backends.uploads.max_files,
+            locations: backends.access.locations,
+            video,
+        };
+        let files = Files::new(catalog.clone(), store.clone(), settings);
+        Ok(Self {
+            catalog,
+            store,
+            files,
+        })
+    }
+
+    /// What the HTTP layer needs.
+    ///
+    /// # Errors
+    /// [`AppError`] when a key can't be loaded.
+    pub async fn state(&self, config: &Config) -> Result<State, AppError> {
+        let signing_keys = SigningKeys::open(&config.tokens.keys_file)
+            .await
+            .map_err(AppError::SigningKeys)?;
+        let organization = config.backends.organization.clone();
+        let tokens = FileTokens::new(signing_keys, organization, config.tokens.lifetime);
+        let uploads = config.backends.uploads;
+        let max_upload_bytes = uploads
+            .max_file_bytes
+            .saturating_add(FORM_OVERHEAD_BYTES)
+            .saturating_mul(u64::from(uploads.max_files));
+        Ok(State {
+            files: self.files.clone(),
+            verifier: Arc::new(verifier(config).await?),
+            tokens: Arc::new(tokens),
+            delivery: match config.backends.access.delivery {
+                config::Delivery::Proxy => Delivery::Proxy,
+                config::Delivery::Redirect => Delivery::Redirect,
+            },
+            max_upload_bytes,
+        })
+    }
+}
+
+/// Opens the database and brings it up to date. One that is not there yet is waited for a while.
+///
+/// # Errors
+/// [`AppError::Secret`] without its URL, [`AppError::Catalog`] when it can't be had.
+pub async fn open_catalog(database: &Database) -> Result<Catalog, AppError> {
+    let mut pause = Duration::from_millis(250);
+    for _ in 1..CATALOG_ATTEMPTS {
+        match try_catalog(database).await {
+            Err(AppError::Catalog(error)) => {
+                warn!(error = causes(&error), "the database can't be had yet");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+            outcome => return outcome,
+        }
+    }
+    try_catalog(database).await
+}
+
+async fn try_catalog(database: &Database) -> Result<Catalog, AppError> {
+    let url = match &database.address {
+        DatabaseAddress::Sqlite(path) => format!("sqlite://{}", path.display()),
+        DatabaseAddress::PostgresFile(path) => {
+            let url = String::from_utf8(read_secret(path).await?);
+            url.map_err(|_| AppError::Catalog(CatalogError::Url))?
+        }
+    };
+    let settings = catalog::Settings {
+        url,
+        max_connections: database.max_connections,
+    };
+    let catalog = Catalog::connect(settings)
+        .await
+        .map_err(AppError::Catalog)?;
+    catalog.migrate().await.map_err(AppError::Catalog)?;
+    Ok(catalog)
+}
+
+async fn verifier(config: &Config) -> Result<Verifier, AppError> {
+    let auth = &config.auth;
+    let jwks = |location| {
+        let jwks = Jwks::new(location).map_err(AppError::Jwks)?;
+        Ok::<_, AppError>(KeySource::Jwks(Arc::new(jwks)))
+    };
+    let keys = match &auth.keys {
+        KeysFrom::Discovery => jwks(Location::Discovered {
+            issuer: auth.issuer.clone(),
+        })?,
+        KeysFrom::Jwks(url) => jwks(Location::Url(url.clone()))?,
+        KeysFrom::SecretFile(path) => {
+            let secret = read_secret(path).await?;
+            if secret.len() < 32 {
+                return Err(AppError::ShortSecret { path: path.clone() });
+            }
+            KeySource::Secret(DecodingKey::from_secret(&secret))
+        }
+    };
+    let settings = VerifierSettings {
+        organization: config.backends.organization.clone(),
+        issuer: auth.issuer.clone(),
+        audience: auth.audience.clone(),
+        algorithms: auth.algorithms.clone(),
+        claims: auth.claims.clone(),
+    };
+    Ok(Verifier::new(settings, keys))
+}
+
+/// A file's bytes without the newline that editors put at the end.
+async fn read_secret(path: &PathBuf) -> Result<Vec<u8>, AppError> {
+    let mut secret = tokio::fs::read(path)
+        .await
+        .map_err(|source| AppError::Secret {
+            path: path.clone(),
+            source,
+        })?;
+    while secret
+        .pop_if(|byte| matches!(byte, b'\r' | b'\n'))
+        .is_some()
+    {}
+    Ok(secret)
+}

@@ -1,0 +1,97 @@
+//! What `gateway dev` prints: lines to paste, or one line for scripts.
+
+use std::io::{Write, stdout};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::identity::{CallerTokens, ORGANIZATION};
+
+/// Everything that a script needs, in the form of `target/run.json`.
+pub(super) fn for_scripts(
+    address: SocketAddr,
+    bucket: &str,
+    tokens: &CallerTokens,
+) -> anyhow::Result<()> {
+    let line = json!({
+        "kubeconfig": null,
+        "gateways": [{
+            "namespace": "dev",
+            "name": "dev",
+            "organization": ORGANIZATION,
+            "url": url(address),
+            "bucket": bucket,
+            "tokens": tokens,
+        }],
+    });
+    print(&format!("{line}\n"))
+}
+
+/// Lines that a person can paste into a shell.
+pub(super) fn for_people(
+    address: SocketAddr,
+    data: &Path,
+    tokens: &CallerTokens,
+) -> anyhow::Result<()> {
+    let (url, data) = (url(address), data.display());
+    let video = if on_path("ffmpeg") && on_path("ffprobe") {
+        "ffmpeg is on the PATH."
+    } else {
+        "ffmpeg or ffprobe is not on the PATH: videos are stored and served as they are."
+    };
+    let CallerTokens {
+        member,
+        other_member,
+        admin,
+    } = tokens;
+    print(&format!(
+        r#"
+FileGateway on {url}, for the organization "{ORGANIZATION}". Everything is kept in {data}.
+{video}
+Swagger UI:  {url}/docs  (Authorize with one of these; they are good for a day)
+
+export MEMBER={member}
+export OTHER_MEMBER={other_member}
+export ADMIN={admin}
+
+# Upload two files, see the answer, take the first one's id:
+curl -sS {url}/v1/files -H "Authorization: Bearer $MEMBER" -F files=@README.md -F files=@Cargo.toml | tee /tmp/uploaded.json
+ID=$(grep -o '"id":"[^"]*' /tmp/uploaded.json | head -1 | cut -d'"' -f4)
+
+# Read it; get a file token and stream its first bytes; delete it:
+curl -sS {url}/v1/files/$ID -H "Authorization: Bearer $MEMBER" | head -3
+TOKEN=$(curl -sS "{url}/v1/files/token?file_id=$ID" -H "Authorization: Bearer $MEMBER" | grep -o '"token":"[^"]*' | cut -d'"' -f4)
+curl -sSi "{url}/v1/files/stream/$ID?token=$TOKEN" -H "Range: bytes=0-99"
+curl -sS -X DELETE {url}/v1/files/$ID -H "Authorization: Bearer $MEMBER"
+
+Ctrl-C stops it.
+
+"#
+    ))
+}
+
+/// An address that can be opened in a browser: one that means every interface can't.
+fn url(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}")
+}
+
+fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    })
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .context("failed to print")
+}

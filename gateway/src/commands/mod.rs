@@ -1,0 +1,15 @@
+//! The subcommands.
+
+pub(crate) mod dev;
+pub(crate) mod migrate;
+pub(crate) mod openapi;
+pub(crate) mod serve;
+
+use anyhow::Context;
+use gateway::config;
+
+/// Begins to log as the environment says.
+fn start_logs() -> anyhow::Result<()> {
+    let filter = config::log_filter(&config::environment);
+    gateway::telemetry::start(&filter).context("FILEGATEWAY_LOG is no tracing filter")
+}

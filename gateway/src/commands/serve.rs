@@ -1,0 +1,43 @@
+//! `gateway serve`.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use anyhow::Context;
+use gateway::app::App;
+use gateway::config::{self, Config};
+use gateway::store::Keys;
+use gateway::{api, server};
+use tracing::info;
+
+/// How long what was begun may take to be settled after the last request.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Serves until told to stop.
+pub(crate) async fn run() -> anyhow::Result<()> {
+    super::start_logs()?;
+    let config = Config::read(&config::environment)?;
+    let keys = Keys::Folder(config.backends.store.credentials.clone());
+    let listener = listen(&config)?;
+    let app = App::open(&config.backends, keys, config.server.embedded_worker).await?;
+    serve(app, &config, listener).await
+}
+
+/// Takes the address that the configuration names.
+pub(crate) fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    let address = config.server.listen;
+    server::listen(address).with_context(|| format!("failed to listen on {address}"))
+}
+
+/// Serves `app` on `listener` until told to stop, and ends what is at work.
+pub(crate) async fn serve(app: App, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
+    let state = app.state(config).await?;
+    let stop = server::told_to_stop().context("failed to listen for signals")?;
+    info!(address = %listener.local_addr()?, organization = config.backends.organization, "serving");
+    server::run(listener, api::application(state), stop).await?;
+    // What is cut off here, the janitor finishes.
+    tokio::time::timeout(SETTLE, app.files.settle()).await.ok();
+    app.catalog.close().await;
+    info!("stopped");
+    Ok(())
+}
