@@ -38,6 +38,13 @@ pub const TOOLS: [Tool; 9] = [
     Tool::Coredns,
     Tool::Versitygw,
 ];
+/// Processes that hold connections to the API server.
+const CLIENTS: [&str; 4] = [
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "coredns",
+];
 const MANIFESTS: &str = include_str!("../../manifests/cluster.yaml");
 /// containerd's socket has to fit into a socket address with what containerd appends to its path.
 const LONGEST_STATE: usize = 70;
@@ -165,6 +172,9 @@ impl Cluster {
         if recorded::is_running(&layout.run(), "containerd") {
             containerd::remove_pods(layout)?;
         }
+        // The API server waits for its clients to leave, and itself takes its leave of etcd.
+        recorded::stop(&layout.run(), &CLIENTS)?;
+        recorded::stop(&layout.run(), &["kube-apiserver"])?;
         recorded::stop_all(&layout.run())?;
         remains::clear(layout)?;
         network::down(layout)?;

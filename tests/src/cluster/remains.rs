@@ -18,6 +18,7 @@ pub fn clear(layout: &Layout) -> Result<()> {
     unmount(layout)?;
     remove_groups();
     remove_log_links(layout);
+    remove_cni_results();
     Ok(())
 }
 
@@ -105,6 +106,27 @@ fn remove_log_links(layout: &Layout) {
         let target = std::fs::read_link(entry.path()).unwrap_or_default();
         if target.starts_with(layout.state()) {
             let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// CNI notes what it did for each container, by the name of our network; its loopback has one of its own,
+/// and its notes for containers that are gone go with ours.
+fn remove_cni_results() {
+    let folder = Path::new("/var/lib/cni/results");
+    let names: Vec<String> = folder
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    let ours = names
+        .iter()
+        .filter_map(|name| name.strip_prefix("filegateway-")?.strip_suffix("-eth0"));
+    for container in ours {
+        let loopback = format!("cni-loopback-{container}-lo");
+        for name in [loopback, format!("filegateway-{container}-eth0")] {
+            let _ = std::fs::remove_file(folder.join(name));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Rules of iptables: the few of our own, and the many that kube-proxy leaves behind.
 
-use super::layout::{BRIDGE, POD_RANGE};
+use super::layout::{BRIDGE, NODE_ADDRESS, POD_RANGE};
 use crate::Result;
 use crate::command::run;
 use std::process::Command;
@@ -9,15 +9,29 @@ use std::process::Command;
 const COMMENT: &str = "filegateway-testbed";
 const TABLES: [&str; 3] = ["nat", "filter", "mangle"];
 
-/// The rules of our own, each as table, chain and match: pods may pass, and leave under this machine's
-/// address.
-fn own() -> [(&'static str, &'static str, Vec<&'static str>); 3] {
+/// The rules of our own in the order in which they apply, each as table, chain and match. Pods may go
+/// anywhere, under this machine's address outside the cluster; from other machines nobody may come in.
+fn own() -> [(&'static str, &'static str, Vec<&'static str>); 5] {
     let comment = ["-m", "comment", "--comment", COMMENT];
     let rule =
         |words: &[&'static str], target: &'static str| [words, &comment, &["-j", target]].concat();
+    let answers = [
+        "-o",
+        BRIDGE,
+        "-m",
+        "conntrack",
+        "--ctstate",
+        "RELATED,ESTABLISHED",
+    ];
     [
         ("filter", "FORWARD", rule(&["-i", BRIDGE], "ACCEPT")),
-        ("filter", "FORWARD", rule(&["-o", BRIDGE], "ACCEPT")),
+        ("filter", "FORWARD", rule(&answers, "ACCEPT")),
+        ("filter", "FORWARD", rule(&["-o", BRIDGE], "DROP")),
+        (
+            "filter",
+            "INPUT",
+            rule(&["!", "-s", POD_RANGE, "-d", NODE_ADDRESS], "DROP"),
+        ),
         (
             "nat",
             "POSTROUTING",
@@ -37,7 +51,8 @@ fn iptables(program: &str) -> Command {
 /// # Errors
 /// iptables fails.
 pub fn add() -> Result<()> {
-    for (table, chain, rule) in own() {
+    // Each goes to the top, so the first has to come last.
+    for (table, chain, rule) in own().into_iter().rev() {
         let check = run(iptables("iptables")
             .args(["-t", table, "-C", chain])
             .args(&rule));
