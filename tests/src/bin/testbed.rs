@@ -37,6 +37,16 @@ enum Task {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// `make run`: a cluster, the chart, two organizations, and the main job on both.
+    Run {
+        /// A context of your kubeconfig, to install there instead of starting a cluster.
+        #[arg(long)]
+        context: Option<String>,
+    },
+    /// `make stop`: end what `run` left running.
+    Stop,
+    /// `make test`: every test that this machine can run.
+    Test,
     /// The local one-node cluster.
     Cluster {
         /// What to do with it.
@@ -119,6 +129,9 @@ async fn main() -> ExitCode {
 async fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Tools { only } => tools(&only)?,
+        Task::Run { context } => testbed::run::commands::run(context).await?,
+        Task::Stop => testbed::run::commands::stop().await?,
+        Task::Test => testbed::run::commands::test().await?,
         Task::Exec {
             only,
             logs,

@@ -10,6 +10,9 @@ use crate::journey::{RunFile, Samples, Steps, main_job};
 use crate::process::Server;
 use crate::{Error, Result, cache, command, recorded};
 
+/// Name of the folder in the cache that holds the process's data, log and record.
+pub(super) const STATE: &str = "dev";
+
 /// Builds the gateway, starts `gateway dev`, does the main job on it and leaves it running.
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub async fn on_dev(steps: &Steps) -> Result<()> {
             Samples::make(&cache::folder("samples")).map(|samples| (samples, "done".into()))
         })
         .await?;
-    let state = cache::folder("dev");
+    let state = cache::folder(STATE);
     std::fs::create_dir_all(&state).at("create", &state)?;
     let run = steps
         .step("start `gateway dev`", async {

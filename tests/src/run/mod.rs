@@ -1,6 +1,7 @@
 //! `make run`: a cluster, the chart, two organizations, and the main job on both.
 
 mod access;
+pub mod commands;
 mod dev;
 mod install;
 mod on_cluster;

@@ -14,6 +14,9 @@ use crate::{Error, Result, cache, recorded};
 /// How long the way to a ready gateway may take to open.
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
 
+/// Name of the folder in the cache that holds the records of forwarding processes.
+pub(super) const STATE: &str = "forward";
+
 /// A way from this machine to a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
@@ -86,7 +89,7 @@ fn node_port_service(organization: &Organization, selector: &str) -> Value {
 }
 
 fn forward(access: &Access, organization: &Organization) -> Result<()> {
-    let state = cache::folder("forward");
+    let state = cache::folder(STATE);
     std::fs::create_dir_all(&state).at("create", &state)?;
     let command = access.kubectl(&[
         "port-forward",

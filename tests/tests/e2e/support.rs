@@ -28,7 +28,9 @@ pub fn gateway(organization: &str) -> Gateway {
 
 pub fn access() -> Access {
     Access {
-        kubectl: "kubectl".into(),
+        kubectl: std::env::var_os("FGW_TEST_KUBECTL")
+            .unwrap_or_else(|| "kubectl".into())
+            .into(),
         helm: "helm".into(),
         kubeconfig: run().kubeconfig,
         context: None,
