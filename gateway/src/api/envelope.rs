@@ -13,7 +13,7 @@ use tracing::{Instrument, debug, info, info_span};
 use uuid::Uuid;
 
 use super::allow::Allowed;
-use super::problem::Problem;
+use super::problem::{FieldError, Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -83,6 +83,11 @@ impl<E> Enveloped<E> {
         let status = response.status();
         if !(status.is_client_error() || status.is_server_error()) || is_json(&response) {
             return response;
+        }
+        // poem's own 400: the path matches an operation, but is no UTF-8.
+        if status == StatusCode::BAD_REQUEST {
+            let error = FieldError::new(&["path"], "Input should be valid UTF-8", "string_unicode");
+            return render(&error.into(), id);
         }
         let mut problem = by_status(status);
         if status == StatusCode::METHOD_NOT_ALLOWED

@@ -84,17 +84,13 @@ impl UploadForm {
     /// 422 when the request carries no form, or one whose boundary is missing or illegal.
     pub(super) fn parts(self) -> Result<Parts, Problem> {
         let content_type = self.content_type.as_deref().unwrap_or_default();
-        let boundary = match multer::parse_boundary(content_type) {
-            Ok(boundary) if !boundary.is_empty() && boundary.len() <= MAX_BOUNDARY => boundary,
-            Err(multer::Error::NoMultipart | multer::Error::DecodeContentType(_)) => {
-                return Err(FieldError::missing(&["body", FIELD]).into());
-            }
-            _ => {
-                return Err(
-                    FieldError::malformed_form("its Content-Type has no legal boundary").into(),
-                );
-            }
-        };
+        if !is_form(content_type) {
+            return Err(FieldError::missing(&["body", FIELD]).into());
+        }
+        let boundary = multer::parse_boundary(content_type)
+            .ok()
+            .filter(|boundary| (1..=MAX_BOUNDARY).contains(&boundary.len()))
+            .ok_or_else(|| FieldError::malformed_form("its Content-Type has no legal boundary"))?;
         let unclaimed = Unclaimed::default();
         let body = Paced::new(self.body, unclaimed.clone());
         Ok(Parts {
@@ -103,6 +99,11 @@ impl UploadForm {
             ignored: 0,
         })
     }
+}
+
+fn is_form(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("multipart/form-data")
 }
 
 /// The parts that carry files, one after the other.

@@ -1,0 +1,21 @@
+//! The gateway over HTTP, on real databases and real object stores.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod audit;
+mod authorization;
+mod conditional;
+mod delete;
+mod delivery;
+mod failures;
+mod file_token;
+mod forms;
+mod gateway_under_test;
+mod issuer;
+mod jwks;
+mod location;
+mod probes;
+mod read;
+mod stream;
+mod support;
+mod upload;
+mod worlds;

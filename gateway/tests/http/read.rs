@@ -1,0 +1,177 @@
+//! `GET` and `HEAD /v1/files/{file_id}`, and what every read has.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::gateway_under_test::Gateway;
+use crate::issuer::{admin, member, stranger};
+use crate::support::{Answer, UNKNOWN, sha256};
+use crate::worlds::{everywhere, once};
+
+everywhere!(
+    owner_and_admin_read_and_others_do_not,
+    ranges,
+    head_is_get_without_the_body
+);
+once!(active_content_is_fenced_in, unknown_and_malformed_ids);
+
+async fn owner_and_admin_read_and_others_do_not(gateway: Arc<Gateway>) {
+    let stored = gateway.store_sample().await;
+    for bearer in [member("ana"), admin("root")] {
+        let answer = Answer::to(gateway.get(&stored.path()).bearer_auth(bearer)).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.body, stored.bytes);
+        assert_eq!(answer.header("content-length"), Some("1000"));
+        assert_eq!(answer.header("accept-ranges"), Some("bytes"));
+        let etag = format!("\"{}\"", sha256(&stored.bytes));
+        assert_eq!(answer.header("etag"), Some(etag.as_str()));
+        assert!(httpdate::parse_http_date(answer.header("last-modified").unwrap()).is_ok());
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        assert!(answer.header("cache-control").unwrap().contains("private"));
+    }
+    let other = Answer::to(gateway.get(&stored.path()).bearer_auth(member("bo"))).await;
+    other.assert_failure(404, "file_not_found");
+    let unknown = gateway
+        .get(&format!("/v1/files/{UNKNOWN}"))
+        .bearer_auth(member("bo"));
+    let unknown = Answer::to(unknown).await;
+    assert_eq!(other.json()["detail"], unknown.json()["detail"]);
+    for path in [stored.path(), format!("/v1/files/{UNKNOWN}")] {
+        let answer = Answer::to(gateway.get(&path).bearer_auth(stranger("ana"))).await;
+        answer.assert_failure(403, "other_organization");
+    }
+}
+
+async fn ranges(gateway: Arc<Gateway>) {
+    let stored = gateway.store_sample().await;
+    let read = |range: &str| {
+        let request = gateway.get(&stored.path()).bearer_auth(member("ana"));
+        Answer::to(request.header("range", range.to_owned()))
+    };
+    for (range, start, end) in [
+        ("bytes=0-0", 0, 0),
+        ("bytes=0-99", 0, 99),
+        ("bytes=990-", 990, 999),
+        ("bytes=-10", 990, 999),
+        ("bytes=900-5000", 900, 999),
+        ("bytes=-5000", 0, 999),
+    ] {
+        let answer = read(range).await;
+        assert_eq!(answer.status, 206, "{range}");
+        let told = format!("bytes {start}-{end}/1000");
+        assert_eq!(answer.header("content-range"), Some(told.as_str()));
+        let length = (end - start + 1).to_string();
+        assert_eq!(answer.header("content-length"), Some(length.as_str()));
+        assert_eq!(answer.body, stored.bytes[start..=end], "{range}");
+    }
+    for range in ["bytes=1000-", "bytes=5000-6000", "bytes=-0"] {
+        let answer = read(range).await;
+        answer.assert_failure(416, "range_not_satisfiable");
+        assert_eq!(answer.header("content-range"), Some("bytes */1000"));
+    }
+    for range in [
+        "bytes=9-1",
+        "bytes=a-b",
+        "items=0-1",
+        "bytes",
+        "bytes=0-1,5-6",
+        "bytes=0-0,0-0",
+    ] {
+        let answer = read(range).await;
+        assert_eq!(answer.status, 200, "{range}");
+        assert_eq!(answer.body, stored.bytes, "{range}");
+    }
+    let empty = gateway
+        .store("ana", "empty", "text/plain", Vec::new())
+        .await;
+    let request = gateway.get(&empty.path()).bearer_auth(member("ana"));
+    let answer = Answer::to(request.header("range", "bytes=0-")).await;
+    answer.assert_failure(416, "range_not_satisfiable");
+    assert_eq!(answer.header("content-range"), Some("bytes */0"));
+}
+
+async fn head_is_get_without_the_body(gateway: Arc<Gateway>) {
+    let stored = gateway.store_sample().await;
+    for range in [None, Some("bytes=10-19"), Some("bytes=5000-")] {
+        let ask = |request: reqwest::RequestBuilder| {
+            let request = request
+                .bearer_auth(member("ana"))
+                .header("x-request-id", "same");
+            Answer::to(match range {
+                Some(range) => request.header("range", range),
+                None => request,
+            })
+        };
+        let get = ask(gateway.get(&stored.path())).await;
+        let head = ask(gateway.head(&stored.path())).await;
+        assert_eq!(head.status, get.status);
+        assert_eq!(head.body, b"");
+        let without_date = |answer: &Answer| {
+            let mut headers = answer.headers.clone();
+            headers.remove("date");
+            headers
+        };
+        assert_eq!(without_date(&head), without_date(&get), "{range:?}");
+    }
+}
+
+async fn active_content_is_fenced_in(gateway: Arc<Gateway>) {
+    let html = b"<!doctype html><script>alert(1)</script>".to_vec();
+    let svg = b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>".to_vec();
+    for (name, content_type, bytes) in [
+        ("a.html", "text/html", html.clone()),
+        ("a.svg", "image/svg+xml", svg),
+        ("a.png", "image/png", html),
+    ] {
+        let stored = gateway.store("ana", name, content_type, bytes).await;
+        let answer = Answer::to(gateway.get(&stored.path()).bearer_auth(member("ana"))).await;
+        let disposition = answer.header("content-disposition").unwrap();
+        let policy = answer.header("content-security-policy").unwrap_or_default();
+        let shown_type = answer.header("content-type").unwrap();
+        if disposition.starts_with("inline") {
+            assert_eq!(shown_type, "image/png", "{name}");
+        } else {
+            assert!(policy.contains("sandbox"), "{name}: {policy}");
+        }
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    let name = "a%0D%0ASet-Cookie: b=c; \"Größe\".pdf";
+    let stored = gateway
+        .store("ana", name, "application/pdf", b"%PDF-1.7\n".to_vec())
+        .await;
+    let answer = Answer::to(gateway.get(&stored.path()).bearer_auth(member("ana"))).await;
+    assert_eq!(answer.header("set-cookie"), None);
+    assert!(
+        answer
+            .header("content-disposition")
+            .unwrap()
+            .contains("Gr%C3%B6%C3%9Fe")
+    );
+}
+
+async fn unknown_and_malformed_ids(gateway: Arc<Gateway>) {
+    let answer = gateway
+        .get(&format!("/v1/files/{UNKNOWN}"))
+        .bearer_auth(member("ana"));
+    Answer::to(answer)
+        .await
+        .assert_failure(404, "file_not_found");
+    for id in [
+        "1",
+        "abc",
+        "0b4b8f4e-5a7f-4f0e-9a51-2f0f1f0a9c1",
+        "..%2F..%2Fetc",
+        "%00",
+    ] {
+        let request = gateway
+            .get(&format!("/v1/files/{id}"))
+            .bearer_auth(member("ana"));
+        let answer = Answer::to(request).await;
+        answer.assert_invalid(&[(json!(["path", "file_id"]), "uuid_parsing")]);
+    }
+    let request = gateway.get("/v1/files/%FF").bearer_auth(member("ana"));
+    let answer = Answer::to(request).await;
+    answer.assert_invalid(&[(json!(["path"]), "string_unicode")]);
+}
