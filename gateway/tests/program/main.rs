@@ -1,0 +1,9 @@
+//! The program itself: its commands, its configuration, its logs, its memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod commands;
+mod dev;
+mod process;
+mod served;
+mod stopping;
+mod streaming;

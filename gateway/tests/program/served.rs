@@ -1,0 +1,139 @@
+//! `gateway serve` on SQLite and versitygw, in a world of its own.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_s3::Client as S3;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::json;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::process::{Process, program};
+
+/// The JWTs' secret, in a form that would show in a log.
+const SECRET: &str = "jwt-secret-jwt-secret-jwt-secret";
+
+pub(crate) struct Served {
+    pub(crate) process: Process,
+    pub(crate) url: String,
+    pub(crate) log: PathBuf,
+    /// Strings that no log may have.
+    pub(crate) secrets: Vec<String>,
+    s3: S3,
+    bucket: String,
+    _folder: TempDir,
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run the tests with `make test`, or under `cargo run -p testbed -- exec -- …`")
+    })
+}
+
+/// A member's JWT.
+pub(crate) fn member() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let claims = json!({"iss": "issuer", "aud": "files", "sub": "ana", "org": "acme",
+        "exp": now.as_secs() + 600});
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    encode(&Header::default(), &claims, &key).unwrap()
+}
+
+impl Served {
+    /// Starts a server that logs what `filter` lets through.
+    pub(crate) async fn start(filter: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let endpoint = variable("FGW_TEST_S3_ENDPOINT");
+        let (id, secret) = (
+            variable("FGW_TEST_S3_ACCESS_KEY"),
+            variable("FGW_TEST_S3_SECRET_KEY"),
+        );
+        let bucket = format!("test-{}", Uuid::new_v4().simple());
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(&endpoint)
+            .force_path_style(true)
+            .credentials_provider(Credentials::new(&id, &secret, None, None, "test"));
+        let s3 = S3::from_conf(config.build());
+        s3.create_bucket().bucket(&bucket).send().await.unwrap();
+
+        let signing = STANDARD.encode([7; 32]);
+        let keys = json!({"current": {"kid": "a", "secret": signing}});
+        for (name, text) in [
+            ("access-key-id", id.as_str()),
+            ("secret-access-key", &secret),
+            ("jwt-secret", SECRET),
+            ("keys.json", &keys.to_string()),
+        ] {
+            std::fs::write(path(name), text).unwrap();
+        }
+        // Taken and freed again: the program can't be asked which port it took.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let log = path("log");
+        let mut command = program();
+        command
+            .arg("serve")
+            .envs([
+                ("FILEGATEWAY_ORGANIZATION", "acme"),
+                ("FILEGATEWAY_LISTEN", &address.to_string()),
+                ("FILEGATEWAY_STORE_ENDPOINT", &endpoint),
+                ("FILEGATEWAY_STORE_BUCKET", &bucket),
+                ("FILEGATEWAY_AUTH_ISSUER", "issuer"),
+                ("FILEGATEWAY_AUTH_AUDIENCE", "files"),
+                ("FILEGATEWAY_LOG", filter),
+            ])
+            .env("FILEGATEWAY_STORE_CREDENTIALS_DIR", folder.path())
+            .env("FILEGATEWAY_AUTH_SECRET_FILE", path("jwt-secret"))
+            .env("FILEGATEWAY_TOKENS_KEYS_FILE", path("keys.json"))
+            .env(
+                "FILEGATEWAY_DATABASE_URL",
+                format!("sqlite://{}", path("catalog.db").display()),
+            )
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap());
+        let served = Self {
+            process: Process::start(&mut command),
+            url: format!("http://{address}"),
+            log,
+            secrets: vec![SECRET.to_owned(), signing, secret],
+            s3,
+            bucket,
+            _folder: folder,
+        };
+        served.wait_until_ready().await;
+        served
+    }
+
+    async fn wait_until_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let ready = reqwest::get(format!("{}/readyz", self.url)).await;
+            if ready.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the server does not get ready");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Empties and removes the bucket.
+    pub(crate) async fn take_down(&self) {
+        let list = self.s3.list_objects_v2().bucket(&self.bucket).send();
+        for object in list.await.unwrap().contents.unwrap_or_default() {
+            let delete = self.s3.delete_object().bucket(&self.bucket);
+            delete.key(object.key.unwrap()).send().await.unwrap();
+        }
+        let delete = self.s3.delete_bucket().bucket(&self.bucket);
+        delete.send().await.unwrap();
+    }
+}
