@@ -1,10 +1,10 @@
 //! The FileGateway server of one organization.
 //!
 //! ```text
-//! api ──► files ──► catalog   rows: SQLite or PostgreSQL
-//!              ├──► store     bytes: S3
-//!              ├──► media     ffprobe and ffmpeg
-//!              └──► auth      who is calling, file tokens, who may do what
+//! api ─────► files ──► catalog   rows: SQLite or PostgreSQL
+//! worker ──►   ├─────► store     bytes: S3
+//!              ├─────► media     ffprobe and ffmpeg
+//!              └─────► auth      who is calling, file tokens, who may do what
 //! ```
 //!
 //! Each layer knows only the ones to its right; the four on the right never import each other.
@@ -22,3 +22,4 @@ pub mod media;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod worker;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Executor};
+use sqlx::{Connection, Executor, PgConnection};
 
 use super::pool::Pool;
 use super::{ACQUIRE_TIMEOUT, Catalog, CatalogError};
@@ -83,6 +83,12 @@ async fn postgres(settings: &Settings) -> Result<Pool, CatalogError> {
     let options = PgConnectOptions::from_str(&settings.url)
         .map_err(|_| CatalogError::Url)?
         .application_name("filegateway");
+    // The pool would try again until its time is up, and then not say what was wrong.
+    let first = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options))
+        .await
+        .map_err(|_| CatalogError::Timeout { action: "connect" })?
+        .map_err(CatalogError::Connect)?;
+    first.close().await.map_err(CatalogError::Connect)?;
     PgPoolOptions::new()
         .max_connections(settings.max_connections.max(1))
         .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -181,6 +181,27 @@ impl Catalog {
         })
     }
 
+    /// Puts a job back at once and as if it had not been taken, because its worker has to stop.
+    /// False when it is no longer ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn release_job(&self, held: Lease) -> Result<bool, CatalogError> {
+        write!(self, "release a job", |tx| {
+            sqlx::query(
+                "UPDATE jobs SET state = 'queued', attempts = attempts - 1, \
+                 lease_token = NULL, lease_until = NULL \
+                 WHERE id = $1 AND lease_token = $2 AND state = 'running'",
+            )
+            .bind(held.job)
+            .bind(held.token)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+                == 1
+        })
+    }
+
     /// Gives a job up: it is `dead`, its file `failed` for `reason`. False when it is no longer ours.
     ///
     /// # Errors

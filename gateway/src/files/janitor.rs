@@ -86,7 +86,9 @@ impl Files {
                 continue;
             };
             let old = open.initiated_at.is_some_and(|at| at < before);
-            if old && self.catalog.find(id).await?.is_none() {
+            // A stored file's is a worker's that died; an uploading row is settled by its own age.
+            let uploading = Some(Status::Uploading);
+            if old && self.catalog.find(id).await?.map(|row| row.status) != uploading {
                 self.store.abort_multipart_upload(&open.upload).await?;
                 aborted += 1;
             }

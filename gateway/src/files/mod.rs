@@ -11,11 +11,16 @@ mod name;
 mod read;
 mod service;
 mod upload;
+mod video;
 
 pub use error::FilesError;
 pub use janitor::Swept;
 pub use model::{ByteRange, FileId, FileRecord, FileStatus, NewFile};
 pub use service::{Files, Readiness, Settings};
 pub use upload::{BodyError, UploadBatch};
+pub use video::VideoError;
 
 pub use crate::store::Body;
+
+/// How the names of temporary folders begin, so that what a killed worker left can be told apart.
+pub const SCRATCH_PREFIX: &str = "filegateway-job-";

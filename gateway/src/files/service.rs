@@ -72,6 +72,11 @@ impl Files {
         self.background.wait().await;
     }
 
+    /// The catalogue, for the loop that takes jobs from it.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
     /// Under which keys everything of the organization lies.
     pub(super) fn root(&self) -> String {
         format!("{}/", self.settings.organization)

@@ -14,3 +14,6 @@ mod parts;
 
 pub use batch::UploadBatch;
 pub use intake::BodyError;
+
+pub(super) use intake::Intake;
+pub(super) use parts::send_parts;

@@ -1,0 +1,129 @@
+//! One job, from its lease to its end.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Settings;
+use crate::catalog::{Catalog, CatalogError, Job, Lease, MediaRow};
+use crate::files::{Files, VideoError};
+use crate::media::Tools;
+
+const LONGEST_BACKOFF: Duration = Duration::from_secs(600);
+
+/// How working on a job ended.
+enum Outcome {
+    Done(MediaRow),
+    Failed(VideoError),
+    /// Somebody else has it now.
+    Lost,
+    /// We have to stop.
+    Interrupted,
+}
+
+/// Works on a job and writes down how it ended.
+pub(super) async fn work(
+    files: &Files,
+    tools: &Tools,
+    settings: &Settings,
+    shutdown: &CancellationToken,
+    job: Job,
+) {
+    let attempts = u32::try_from(job.attempts).unwrap_or(u32::MAX);
+    let (catalog, held, file) = (files.catalog(), job.lease(), job.file_id);
+    // Taken more often than allowed without an end: it takes its workers with it.
+    if attempts > settings.max_attempts {
+        let error = "its workers died".to_owned();
+        report(
+            file,
+            catalog.bury_job(held, given_up(attempts - 1), error).await,
+        );
+        return;
+    }
+    tracing::info!(file.id = %file, attempts, "working on a video");
+    let outcome = tokio::select! {
+        done = files.process_video(file, tools, &settings.scratch) => match done {
+            Ok(media) => Outcome::Done(media),
+            Err(error) => Outcome::Failed(error),
+        },
+        () = hold(catalog, held, settings.lease) => Outcome::Lost,
+        () = shutdown.cancelled() => Outcome::Interrupted,
+    };
+    let written = match outcome {
+        Outcome::Done(media) => catalog.finish_job(held, media).await,
+        Outcome::Failed(VideoError::Gone) => catalog.finish_job(held, MediaRow::default()).await,
+        Outcome::Failed(error @ VideoError::Unreadable(_)) => {
+            let reason = "the file can't be read as a video".to_owned();
+            catalog.bury_job(held, reason, error.describe()).await
+        }
+        Outcome::Failed(error) if attempts >= settings.max_attempts => {
+            tracing::warn!(file.id = %file, error = error.describe(), "a video was given up");
+            catalog
+                .bury_job(held, given_up(attempts), error.describe())
+                .await
+        }
+        Outcome::Failed(error) => {
+            tracing::warn!(file.id = %file, error = error.describe(), "a video will be tried again");
+            let delay = backoff(settings.backoff, attempts);
+            catalog.retry_job(held, delay, error.describe()).await
+        }
+        Outcome::Lost => Ok(false),
+        Outcome::Interrupted => catalog.release_job(held).await,
+    };
+    report(file, written);
+    if let Err(error) = files.forget_derived(file).await {
+        tracing::warn!(file.id = %file, %error, "what was made of a deleted file is left to the janitor");
+    }
+}
+
+/// Extends the lease again and again; ends when it is somebody else's.
+async fn hold(catalog: &Catalog, held: Lease, lease: Duration) {
+    loop {
+        tokio::time::sleep(lease / 3).await;
+        match catalog.extend_lease(held, lease).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            // If it stays away until the lease has run out, the next answer will tell.
+            Err(error) => tracing::warn!(%error, "a job's lease could not be extended"),
+        }
+    }
+}
+
+fn report(file: uuid::Uuid, written: Result<bool, CatalogError>) {
+    match written {
+        Ok(true) => tracing::info!(file.id = %file, "a job has ended"),
+        Ok(false) => tracing::info!(file.id = %file, "a job was taken over, or its file deleted"),
+        // Its lease runs out and it is done again.
+        Err(error) => {
+            tracing::warn!(file.id = %file, %error, "a job's end could not be written down");
+        }
+    }
+}
+
+fn given_up(attempts: u32) -> String {
+    format!("the video could not be worked on, after {attempts} tries")
+}
+
+/// The wait after try number `attempts`, from half to all of it at random: jobs that failed
+/// together are not tried again together.
+fn backoff(base: Duration, attempts: u32) -> Duration {
+    let doubled = base.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)));
+    doubled
+        .min(LONGEST_BACKOFF)
+        .mul_f64(rand::random_range(0.5..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_end() {
+        let base = Duration::from_secs(10);
+        for (attempts, most) in [(1, 10), (2, 20), (3, 40), (7, 600), (u32::MAX, 600)] {
+            let most = Duration::from_secs(most);
+            let wait = backoff(base, attempts);
+            assert!(wait <= most && wait >= most / 2, "{attempts}: {wait:?}");
+        }
+    }
+}

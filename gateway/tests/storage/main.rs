@@ -1,0 +1,16 @@
+//! The service layer and what is below it, on real databases and real object stores.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod audit;
+mod cancel;
+mod catalog;
+mod delete;
+mod janitor;
+mod location;
+mod ranges;
+mod readiness;
+mod support;
+mod upload;
+mod video;
+mod worker;
+mod world;
