@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::auth::{Caller, policy};
+use crate::causes::causes;
 use crate::store::MultipartUpload;
 
 use super::convert::record;
@@ -29,7 +30,7 @@ impl Files {
         // Carried to its end even when the client hangs up.
         let cleared = self.background.spawn(async move {
             if let Err(error) = files.clear(id, &file.location, None).await {
-                tracing::warn!(file.id = %id, error = describe(&error), "the objects of a deleted file are left to the janitor");
+                tracing::warn!(file.id = %id, error = causes(&error), "the objects of a deleted file are left to the janitor");
             }
         });
         cleared.await.ok();
@@ -69,16 +70,4 @@ impl Files {
             }
         }
     }
-}
-
-/// An error with its causes, for the log.
-pub(super) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::delete::describe;
 use super::{Files, FilesError};
 use crate::catalog::{FileRow, Status};
+use crate::causes::causes;
 use crate::store::{OpenUpload, StoredObject};
 
 /// A deletion that was begun needs no such patience: doing it twice does no harm.
@@ -56,7 +56,7 @@ impl Files {
                 match self.settle_row(&row).await {
                     Ok(()) => done += 1,
                     Err(error) => {
-                        tracing::warn!(file.id = %row.id, error = describe(&error), "a row could not be settled");
+                        tracing::warn!(file.id = %row.id, error = causes(&error), "a row could not be settled");
                     }
                 }
             }

@@ -8,7 +8,6 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
 
-use super::delete::describe;
 use super::upload::{BodyError, Intake, send_parts};
 use super::{FileId, Files, FilesError};
 use crate::catalog::{FileRow, MediaRow, Status};
@@ -38,13 +37,6 @@ pub enum VideoError {
     /// The store or the catalogue failed.
     #[error("the video could not be fetched, or its results stored")]
     Files(#[source] FilesError),
-}
-
-impl VideoError {
-    /// The error with its causes, for the job's row and the log.
-    pub fn describe(&self) -> String {
-        describe(self)
-    }
 }
 
 impl Files {

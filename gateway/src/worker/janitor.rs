@@ -7,6 +7,7 @@ use std::{fs, io};
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
+use crate::causes::causes;
 use crate::files::{Files, SCRATCH_PREFIX, Swept};
 
 /// Sweeps at once and then again and again.
@@ -28,12 +29,18 @@ async fn sweep(files: &Files, settings: &Settings) {
             uploads,
             objects,
         }) => tracing::info!(rows, uploads, objects, "settled what was left unfinished"),
-        Err(error) => tracing::warn!(%error, "what was left unfinished could not be settled"),
+        Err(error) => tracing::warn!(
+            error = causes(&error),
+            "what was left unfinished could not be settled"
+        ),
     }
     let (scratch, age) = (settings.scratch.clone(), settings.sweep_age);
     let cleared = tokio::task::spawn_blocking(move || clear(&scratch, age)).await;
     if let Ok(Err(error)) = cleared {
-        tracing::warn!(%error, "old temporary folders could not be removed");
+        tracing::warn!(
+            error = causes(&error),
+            "old temporary folders could not be removed"
+        );
     }
 }
 

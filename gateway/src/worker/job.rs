@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use crate::catalog::{Catalog, CatalogError, Job, Lease, MediaRow};
+use crate::causes::causes;
 use crate::files::{Files, VideoError};
 use crate::media::Tools;
 
@@ -54,25 +55,25 @@ pub(super) async fn work(
         Outcome::Failed(VideoError::Gone) => catalog.finish_job(held, MediaRow::default()).await,
         Outcome::Failed(error @ VideoError::Unreadable(_)) => {
             let reason = "the file can't be read as a video".to_owned();
-            catalog.bury_job(held, reason, error.describe()).await
+            catalog.bury_job(held, reason, causes(&error)).await
         }
         Outcome::Failed(error) if attempts >= settings.max_attempts => {
-            tracing::warn!(file.id = %file, error = error.describe(), "a video was given up");
+            tracing::warn!(file.id = %file, error = causes(&error), "a video was given up");
             catalog
-                .bury_job(held, given_up(attempts), error.describe())
+                .bury_job(held, given_up(attempts), causes(&error))
                 .await
         }
         Outcome::Failed(error) => {
-            tracing::warn!(file.id = %file, error = error.describe(), "a video will be tried again");
+            tracing::warn!(file.id = %file, error = causes(&error), "a video will be tried again");
             let delay = backoff(settings.backoff, attempts);
-            catalog.retry_job(held, delay, error.describe()).await
+            catalog.retry_job(held, delay, causes(&error)).await
         }
         Outcome::Lost => Ok(false),
         Outcome::Interrupted => catalog.release_job(held).await,
     };
     report(file, written);
     if let Err(error) = files.forget_derived(file).await {
-        tracing::warn!(file.id = %file, %error, "what was made of a deleted file is left to the janitor");
+        tracing::warn!(file.id = %file, error = causes(&error), "what was made of a deleted file is left to the janitor");
     }
 }
 
@@ -84,7 +85,10 @@ async fn hold(catalog: &Catalog, held: Lease, lease: Duration) {
             Ok(true) => {}
             Ok(false) => return,
             // If it stays away until the lease has run out, the next answer will tell.
-            Err(error) => tracing::warn!(%error, "a job's lease could not be extended"),
+            Err(error) => tracing::warn!(
+                error = causes(&error),
+                "a job's lease could not be extended"
+            ),
         }
     }
 }
@@ -95,7 +99,7 @@ fn report(file: uuid::Uuid, written: Result<bool, CatalogError>) {
         Ok(false) => tracing::info!(file.id = %file, "a job was taken over, or its file deleted"),
         // Its lease runs out and it is done again.
         Err(error) => {
-            tracing::warn!(file.id = %file, %error, "a job's end could not be written down");
+            tracing::warn!(file.id = %file, error = causes(&error), "a job's end could not be written down");
         }
     }
 }

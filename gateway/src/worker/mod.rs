@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::causes::causes;
 use crate::files::Files;
 
 pub use settings::Settings;
@@ -58,7 +59,7 @@ async fn take_jobs(
             }
             Ok(None) => settings.poll,
             Err(error) => {
-                tracing::warn!(%error, reason = error.summary(), "no job could be taken");
+                tracing::warn!(error = causes(&error), "no job could be taken");
                 AFTER_ERROR
             }
         };

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::super::delete::describe;
 use super::super::{Files, FilesError};
+use crate::causes::causes;
 use crate::store::MultipartUpload;
 
 /// The list, and the tasks that may still be adding to what it stands for; cheap to clone.
@@ -74,7 +74,7 @@ impl Ledger {
         };
         for file in begun {
             if let Err(error) = undo_one(files, &file).await {
-                tracing::warn!(file.id = %file.id, error = describe(&error), "an undone upload is left to the janitor");
+                tracing::warn!(file.id = %file.id, error = causes(&error), "an undone upload is left to the janitor");
             }
         }
     }
