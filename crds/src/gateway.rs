@@ -441,7 +441,7 @@ pub struct BucketStatus {
     pub created: bool,
     /// Written after the bucket was found absent and before it is created: after a crash between
     /// the creation and its mark, a bucket without a mark is still known as ours.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub creating: bool,
     /// The S3 user that can touch it, named here before it is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]

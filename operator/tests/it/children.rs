@@ -1,0 +1,166 @@
+//! Children that somebody deletes or changes are put right.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use crate::backends::{iam_admin, postgres, put, s3};
+use crate::bed::Bed;
+
+async fn delete_and_wait<K>(bed: &Bed, name: &str)
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = bed.api();
+    let before = api.get(name).await.unwrap().uid();
+    api.delete(name, &DeleteParams::background()).await.unwrap();
+    bed.until(&format!("{} {name} again", K::kind(&())), async || {
+        let found = api.get_opt(name).await.unwrap()?;
+        (found.uid() != before).then_some(())
+    })
+    .await;
+}
+
+async fn change<K>(bed: &Bed, name: &str, patch: Value)
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = bed.api();
+    api.patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn deleted_children_come_back() {
+    let (bed, operator) = Bed::with_operator("deleted").await;
+    bed.create("files", json!({})).await.unwrap();
+    bed.ready("files").await;
+    operator.quiet().await;
+    delete_and_wait::<Deployment>(&bed, "files").await;
+    delete_and_wait::<Deployment>(&bed, "files-worker").await;
+    delete_and_wait::<Service>(&bed, "files").await;
+    delete_and_wait::<ServiceAccount>(&bed, "files").await;
+    delete_and_wait::<ConfigMap>(&bed, "files-gateway").await;
+    delete_and_wait::<Secret>(&bed, "files-signing").await;
+}
+
+#[tokio::test]
+async fn changed_children_are_changed_back() {
+    let (bed, operator) = Bed::with_operator("changed").await;
+    bed.create("files", json!({})).await.unwrap();
+    bed.ready("files").await;
+    operator.quiet().await;
+
+    change::<Deployment>(&bed, "files", json!({"spec": {"replicas": 7}})).await;
+    let deployments = bed.api::<Deployment>();
+    bed.until("one replica again", async || {
+        let replicas = deployments
+            .get("files")
+            .await
+            .unwrap()
+            .spec
+            .unwrap()
+            .replicas;
+        (replicas == Some(1)).then_some(())
+    })
+    .await;
+
+    let data = json!({"data": {"FILEGATEWAY_ORGANIZATION": "evil"}});
+    change::<ConfigMap>(&bed, "files-gateway", data).await;
+    let maps = bed.api::<ConfigMap>();
+    bed.until("the organization again", async || {
+        let data = maps.get("files-gateway").await.unwrap().data.unwrap();
+        (data["FILEGATEWAY_ORGANIZATION"] == "acme").then_some(())
+    })
+    .await;
+
+    let wrong = json!({"spec": {"selector": {"app.kubernetes.io/component": "other"}}});
+    change::<Service>(&bed, "files", wrong).await;
+    let services = bed.api::<Service>();
+    bed.until("the selector again", async || {
+        let selector = services
+            .get("files")
+            .await
+            .unwrap()
+            .spec
+            .unwrap()
+            .selector
+            .unwrap();
+        (selector["app.kubernetes.io/component"] == "gateway").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_key_is_replaced_and_the_old_one_revoked() {
+    let (bed, operator) = Bed::with_operator("lostkey").await;
+    bed.create("files", json!({})).await.unwrap();
+    bed.ready("files").await;
+    operator.quiet().await;
+    let bucket = bed.status("files").await.bucket.unwrap();
+    let old = bed.secret("files-s3").await;
+    delete_and_wait::<Secret>(&bed, "files-s3").await;
+    let new = bed.secret("files-s3").await;
+    assert_ne!(old["access-key-id"], new["access-key-id"]);
+    let works = s3(&new["access-key-id"], &new["secret-access-key"]);
+    put(&works, &bucket.name, "a").await.unwrap();
+    let revoked = s3(&old["access-key-id"], &old["secret-access-key"]);
+    bed.until("the old key is revoked", async || {
+        put(&revoked, &bucket.name, "a").await.err()
+    })
+    .await;
+    let user = bucket.user.unwrap();
+    let keys = iam_admin()
+        .list_access_keys()
+        .user_name(user)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(keys.access_key_metadata().len(), 1);
+
+    // A Secret that somebody has changed is as good as lost.
+    let wrong = json!({"stringData": {"secret-access-key": "wrong"}});
+    change::<Secret>(&bed, "files-s3", wrong).await;
+    bed.until("a key that works again", async || {
+        let key = bed.secret("files-s3").await;
+        let client = s3(&key["access-key-id"], &key["secret-access-key"]);
+        put(&client, &bucket.name, "b").await.ok()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_database_password_is_replaced_and_pods_are_restarted() {
+    let (bed, operator) = Bed::with_operator("lostpassword").await;
+    bed.create("files", json!({})).await.unwrap();
+    bed.ready("files").await;
+    operator.quiet().await;
+    let deployments = bed.api::<Deployment>();
+    let pod = async || {
+        let spec = deployments.get("files").await.unwrap().spec.unwrap();
+        spec.template.metadata.unwrap().annotations.unwrap()["filegateway.dev/config"].clone()
+    };
+    let before = pod().await;
+    let old = bed.secret("files-database").await["url"].clone();
+    delete_and_wait::<Secret>(&bed, "files-database").await;
+    let new = bed.secret("files-database").await["url"].clone();
+    assert_ne!(old, new);
+    bed.until("the new password works", async || {
+        postgres(&new, None).await.ok()
+    })
+    .await;
+    assert!(postgres(&old, None).await.is_err());
+    bed.until("pods are restarted", async || {
+        (pod().await != before).then_some(())
+    })
+    .await;
+}

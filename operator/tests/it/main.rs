@@ -1,0 +1,17 @@
+//! The operator against a real API server, a real S3 server with its IAM server, and a real
+//! PostgreSQL. Only the kubelet is missing: a test says in its place that pods became available.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod adoption;
+mod backends;
+mod bed;
+mod cel;
+mod children;
+mod deletion;
+mod names;
+mod outages;
+mod provisioning;
+mod proxy;
+mod refusals;
+mod settled;

@@ -1,0 +1,125 @@
+//! The happy paths.
+
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
+use kube::ResourceExt;
+use serde_json::json;
+use sqlx::Executor;
+
+use crate::backends::{bucket_exists, get, postgres, put, s3, tags};
+use crate::bed::Bed;
+
+#[tokio::test]
+async fn postgresql_gateway_gets_all_it_needs_and_nothing_of_anothers() {
+    let (bed, _operator) = Bed::with_operator("happy").await;
+    bed.create("files", json!({})).await.unwrap();
+    bed.create("other", json!({})).await.unwrap();
+    let files = bed.ready("files").await;
+    bed.ready("other").await;
+    let status = files.status.clone().unwrap();
+    let (bucket, database) = (status.bucket.unwrap(), status.database.unwrap());
+    let others = bed.status("other").await;
+    let other_bucket = others.bucket.unwrap().name;
+
+    assert!(bucket_exists(&bucket.name).await);
+    assert!(bucket.created);
+    let owner = format!("filegateway.dev/owner={}", files.uid().unwrap());
+    assert!(tags(&bucket.name).await.contains(&owner));
+
+    let key = bed.secret("files-s3").await;
+    let client = s3(&key["access-key-id"], &key["secret-access-key"]);
+    put(&client, &bucket.name, "a").await.unwrap();
+    assert_eq!(get(&client, &bucket.name, "a").await.unwrap(), b"hello");
+    let denied = Err("AccessDenied".to_string());
+    assert_eq!(put(&client, &other_bucket, "a").await, denied);
+    assert_eq!(get(&client, &other_bucket, "a").await.map(|_| ()), denied);
+    let untag = client
+        .delete_bucket_tagging()
+        .bucket(&bucket.name)
+        .send()
+        .await;
+    assert_eq!(
+        untag.unwrap_err().code(),
+        Some("AccessDenied"),
+        "the mark is not the gateway's"
+    );
+    let drop = client.delete_bucket().bucket(&bucket.name).send().await;
+    assert_eq!(drop.unwrap_err().code(), Some("AccessDenied"));
+
+    let url = bed.secret("files-database").await["url"].clone();
+    let mut connection = postgres(&url, None).await.unwrap();
+    connection.execute("CREATE TABLE t (id int)").await.unwrap();
+    let other_database = others.database.unwrap().name;
+    assert!(postgres(&url, Some(&other_database)).await.is_err());
+    assert_ne!(database.name, other_database);
+
+    let keys = bed.secret("files-signing").await["keys.json"].clone();
+    let keys: serde_json::Value = serde_json::from_str(&keys).unwrap();
+    assert!(keys["current"]["kid"].is_string() && keys["current"]["secret"].is_string());
+
+    bed.api::<Service>().get("files").await.unwrap();
+    bed.api::<ServiceAccount>().get("files").await.unwrap();
+    bed.api::<ConfigMap>().get("files-gateway").await.unwrap();
+    bed.api::<Deployment>().get("files-worker").await.unwrap();
+    assert_eq!(
+        status.address.as_deref(),
+        Some(&*format!("http://files.{}.svc", bed.namespace))
+    );
+    assert_eq!((status.replicas, status.ready_replicas), (Some(1), Some(1)));
+    assert_eq!(status.observed_generation, files.metadata.generation);
+
+    for reason in ["BucketCreated", "KeyIssued", "DatabaseCreated", "Ready"] {
+        bed.event("files", reason).await;
+    }
+    let seen = serde_json::to_string(&(&files, bed.events("files").await)).unwrap();
+    let password = url.split(['@', ':']).nth(2).unwrap();
+    for secret in [
+        &key["secret-access-key"],
+        &keys["current"]["secret"].as_str().unwrap().to_string(),
+        &password.to_string(),
+    ] {
+        assert!(
+            !seen.contains(secret.as_str()),
+            "a secret is in a status or an event"
+        );
+    }
+}
+
+#[tokio::test]
+async fn sqlite_gateway_has_a_volume_and_one_deployment() {
+    let (bed, _operator) = Bed::with_operator("sqlite").await;
+    bed.apply_class(json!({"database": null})).await;
+    let sqlite = json!({"database": {"type": "SQLite", "sqlite": {"size": "2Gi"}}});
+    bed.create("files", sqlite).await.unwrap();
+    bed.ready("files").await;
+    let claim = bed
+        .api::<PersistentVolumeClaim>()
+        .get("files-catalog")
+        .await
+        .unwrap();
+    let size = claim.spec.unwrap().resources.unwrap().requests.unwrap()["storage"].clone();
+    assert_eq!(size.0, "2Gi");
+    assert!(
+        claim.metadata.owner_references.is_none(),
+        "Retain must be able to keep it"
+    );
+    let deployments = bed.versions::<Deployment>().await;
+    assert_eq!(deployments.keys().collect::<Vec<_>>(), ["Deployment/files"]);
+}
+
+#[tokio::test]
+async fn scaling_reaches_the_deployment() {
+    let (bed, _operator) = Bed::with_operator("scale").await;
+    bed.create("files", json!({})).await.unwrap();
+    bed.ready("files").await;
+    bed.patch("files", json!({"spec": {"replicas": 3}}))
+        .await
+        .unwrap();
+    let api = bed.api::<Deployment>();
+    bed.until("three replicas", async || {
+        let replicas = api.get("files").await.unwrap().spec.unwrap().replicas;
+        (replicas == Some(3)).then_some(())
+    })
+    .await;
+}
