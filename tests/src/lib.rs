@@ -20,6 +20,7 @@ pub mod host;
 pub mod images;
 pub mod journey;
 pub mod pki;
+pub mod prepare;
 pub mod process;
 pub mod recorded;
 pub mod run;

@@ -25,6 +25,8 @@ enum Task {
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },
+    /// Install, build and cache all that the cluster and the images need, side by side.
+    Prepare,
     /// Start servers on loopback, run a command with their addresses in FGW_TEST_*, and stop them.
     Exec {
         /// Only these parts, comma separated.
@@ -129,6 +131,7 @@ async fn main() -> ExitCode {
 async fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Tools { only } => tools(&only)?,
+        Task::Prepare => testbed::prepare::everything()?,
         Task::Run { context } => testbed::run::commands::run(context).await?,
         Task::Stop => testbed::run::commands::stop().await?,
         Task::Test => testbed::run::commands::test().await?,

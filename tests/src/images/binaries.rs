@@ -57,14 +57,15 @@ pub(super) fn build(images: &[Image]) -> Result<Binaries> {
 }
 
 /// The same command as in the Dockerfiles, and the paths of what it made.
-fn cargo(products: &[Image]) -> Result<BTreeMap<String, PathBuf>> {
+pub(super) fn cargo(products: &[Image]) -> Result<BTreeMap<String, PathBuf>> {
     let names: Vec<&str> = products.iter().map(|image| image.name()).collect();
     eprintln!(
         "images: cargo build --release of {}; from nothing about 5 min on 2 cores",
         names.join(" and ")
     );
     let started = Instant::now();
-    let mut command = Command::new("cargo");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
     command.current_dir(super::inputs::workspace());
     command.args([
         "build",

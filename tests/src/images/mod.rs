@@ -82,6 +82,37 @@ pub fn ensure(images: &[Image]) -> Result<Vec<Built>> {
     Ok(built)
 }
 
+/// Compiles the operator and the gateway for their images, and leaves it to cargo to remember them.
+///
+/// # Errors
+/// cargo fails.
+pub fn compile() -> Result<()> {
+    binaries::cargo(&[Image::Operator, Image::Gateway]).map(drop)
+}
+
+/// Whether images of the operator and the gateway were ever built here.
+#[must_use]
+pub fn were_compiled() -> bool {
+    root().join("operator.inputs").exists() && root().join("gateway.inputs").exists()
+}
+
+/// Makes the image that the others start from.
+///
+/// # Errors
+/// debootstrap or buildah fail.
+pub fn make_base() -> Result<()> {
+    let root = root();
+    std::fs::create_dir_all(&root).at("create", &root)?;
+    let _lock = lock()?;
+    base::ensure(Image::Gateway)
+}
+
+/// Whether that image was made.
+#[must_use]
+pub fn has_base() -> bool {
+    root().join("base.inputs").exists()
+}
+
 fn one(image: Image, binaries: &binaries::Binaries) -> Result<Built> {
     let base = base::key(image);
     let hash = inputs::hash(image, binaries.folder(image), &base)?;

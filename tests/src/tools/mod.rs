@@ -38,6 +38,16 @@ impl Toolbox {
         Ok(toolbox)
     }
 
+    /// Those tools that [`Toolbox::prepare`] would have to build.
+    #[must_use]
+    pub fn missing(tools: &[Tool]) -> Vec<Tool> {
+        tools
+            .iter()
+            .copied()
+            .filter(|tool| find(*tool).is_none())
+            .collect()
+    }
+
     /// Notes the tools that are there already and returns the others.
     fn look_up(&mut self, tools: &[Tool]) -> Vec<Tool> {
         let mut missing = Vec::new();
