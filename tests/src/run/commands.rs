@@ -10,7 +10,7 @@ use crate::error::IoContext;
 use crate::images::{self, Image};
 use crate::journey::Steps;
 use crate::tools::{Tool, Toolbox, debian};
-use crate::{Result, cache, command, host, recorded};
+use crate::{Result, cache, command, host, prepare, recorded};
 
 /// Sets up, starts a cluster unless `context` names one, installs, and does the main job.
 ///
@@ -43,6 +43,7 @@ pub async fn run(context: Option<String>) -> Result<()> {
         "A one-node Kubernetes cluster with FileGateway on it. The first time its parts are built from source: \
          up to 20 minutes on 2 cores. Later: about a minute."
     );
+    prepare::everything()?;
     let cluster = Cluster::new(None);
     cluster.up().await?;
     on_the_local_one(&cluster, &steps).await
