@@ -169,7 +169,9 @@ impl Cluster {
         let started = Instant::now();
         let layout = &self.layout;
         recorded::stop(&layout.run(), &["kubelet"])?;
-        if recorded::is_running(&layout.run(), "containerd") {
+        if remains::has_pods(layout) {
+            // Pods outlive a containerd that was killed; a new one finds them again.
+            containerd::start(layout).await?;
             containerd::remove_pods(layout)?;
         }
         // The API server waits for its clients to leave, and itself takes its leave of etcd.

@@ -22,20 +22,30 @@ pub fn clear(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// Kills shims of our containerd that outlived it, with the processes that they watch over. A shim is
-/// known by the address of our socket among its arguments.
+/// Whether a pod of this cluster still runs.
+#[must_use]
+pub fn has_pods(layout: &Layout) -> bool {
+    shims(layout).next().is_some()
+}
+
+/// Kills shims that containerd could not end, with the processes that they watch over.
 fn end_shims(layout: &Layout) {
-    let socket = layout.containerd_socket().display().to_string();
-    for pid in processes() {
-        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        if is_our_shim(&arguments, &socket) {
-            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-            for child in children.unwrap_or_default().split_whitespace() {
-                kill(child.parse().ok());
-            }
-            kill(Some(pid));
+    for shim in shims(layout) {
+        let children = std::fs::read_to_string(format!("/proc/{shim}/task/{shim}/children"));
+        for child in children.unwrap_or_default().split_whitespace() {
+            kill(child.parse().ok());
         }
+        kill(Some(shim));
     }
+}
+
+/// Processes that watch over our containers, known by the address of our socket among their arguments.
+fn shims(layout: &Layout) -> impl Iterator<Item = i32> {
+    let socket = layout.containerd_socket().display().to_string();
+    processes().filter(move |pid| {
+        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        is_our_shim(&arguments, &socket)
+    })
 }
 
 fn is_our_shim(arguments: &[u8], socket: &str) -> bool {
