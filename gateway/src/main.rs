@@ -20,6 +20,8 @@ struct Arguments {
 enum Command {
     /// Serve the API. Configured by FILEGATEWAY_… variables (docs/configuration.md).
     Serve,
+    /// Work on uploaded videos, and settle what crashes left. Configured as `serve` is.
+    Worker,
     /// Bring the database up to date, and end.
     Migrate,
     /// Print the OpenAPI document.
@@ -33,6 +35,7 @@ enum Command {
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve => commands::serve::run().await,
+        Command::Worker => commands::worker::run().await,
         Command::Migrate => commands::migrate::run().await,
         Command::Openapi => commands::openapi::run(),
         Command::Dev(arguments) => commands::dev::run(arguments).await,

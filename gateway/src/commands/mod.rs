@@ -4,6 +4,7 @@ pub(crate) mod dev;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod serve;
+pub(crate) mod worker;
 
 use anyhow::Context;
 use gateway::config;

@@ -7,8 +7,11 @@ use anyhow::Context;
 use gateway::app::App;
 use gateway::config::{self, Config};
 use gateway::store::Keys;
+use gateway::worker::Settings;
 use gateway::{api, server};
 use tracing::info;
+
+use super::worker::Worker;
 
 /// How long what was begun may take to be settled after the last request.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -19,8 +22,12 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let config = Config::read(&config::environment)?;
     let keys = Keys::Folder(config.backends.store.credentials.clone());
     let listener = listen(&config)?;
-    let app = App::open(&config.backends, keys, config.server.embedded_worker).await?;
-    serve(app, &config, listener).await
+    let settings = Settings::default();
+    // Beside an own worker this process knows whether videos are worked on; otherwise the worker's
+    // Deployment does.
+    let video = !config.server.embedded_worker || settings.tools.is_some();
+    let app = App::open(&config.backends, keys, video).await?;
+    serve(app, &config, listener, settings).await
 }
 
 /// Takes the address that the configuration names.
@@ -30,11 +37,23 @@ pub(crate) fn listen(config: &Config) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves `app` on `listener` until told to stop, and ends what is at work.
-pub(crate) async fn serve(app: App, config: &Config, listener: TcpListener) -> anyhow::Result<()> {
+pub(crate) async fn serve(
+    app: App,
+    config: &Config,
+    listener: TcpListener,
+    settings: Settings,
+) -> anyhow::Result<()> {
     let state = app.state(config).await?;
     let stop = server::told_to_stop().context("failed to listen for signals")?;
     info!(address = %listener.local_addr()?, organization = config.backends.organization, "serving");
+    let worker = config
+        .server
+        .embedded_worker
+        .then(|| Worker::start(app.files.clone(), settings));
     server::run(listener, api::application(state), stop).await?;
+    if let Some(worker) = worker {
+        worker.stop().await;
+    }
     // What is cut off here, the janitor finishes.
     tokio::time::timeout(SETTLE, app.files.settle()).await.ok();
     app.catalog.close().await;

@@ -7,3 +7,4 @@ mod process;
 mod served;
 mod stopping;
 mod streaming;
+mod video;

@@ -23,6 +23,7 @@ pub(crate) struct Served {
     pub(crate) process: Process,
     pub(crate) url: String,
     pub(crate) log: PathBuf,
+    pub(crate) database_url: String,
     /// Strings that no log may have.
     pub(crate) secrets: Vec<String>,
     s3: S3,
@@ -48,6 +49,11 @@ pub(crate) fn member() -> String {
 impl Served {
     /// Starts a server that logs what `filter` lets through.
     pub(crate) async fn start(filter: &str) -> Self {
+        Self::start_with(filter, &[]).await
+    }
+
+    /// Starts a server with some more variables.
+    pub(crate) async fn start_with(filter: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let endpoint = variable("FGW_TEST_S3_ENDPOINT");
@@ -80,6 +86,7 @@ impl Served {
         let address = free.local_addr().unwrap();
         drop(free);
         let log = path("log");
+        let database_url = format!("sqlite://{}", path("catalog.db").display());
         let mut command = program();
         command
             .arg("serve")
@@ -92,19 +99,18 @@ impl Served {
                 ("FILEGATEWAY_AUTH_AUDIENCE", "files"),
                 ("FILEGATEWAY_LOG", filter),
             ])
+            .envs(variables.iter().copied())
             .env("FILEGATEWAY_STORE_CREDENTIALS_DIR", folder.path())
             .env("FILEGATEWAY_AUTH_SECRET_FILE", path("jwt-secret"))
             .env("FILEGATEWAY_TOKENS_KEYS_FILE", path("keys.json"))
-            .env(
-                "FILEGATEWAY_DATABASE_URL",
-                format!("sqlite://{}", path("catalog.db").display()),
-            )
+            .env("FILEGATEWAY_DATABASE_URL", &database_url)
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap());
         let served = Self {
             process: Process::start(&mut command),
             url: format!("http://{address}"),
             log,
+            database_url,
             secrets: vec![SECRET.to_owned(), signing, secret],
             s3,
             bucket,

@@ -18,6 +18,7 @@ use gateway::config::{
     Tokens, Uploads,
 };
 use gateway::store::embedded;
+use gateway::worker::Settings;
 use jsonwebtoken::Algorithm;
 use url::Url;
 
@@ -53,14 +54,16 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<()> {
     let config = configuration(&arguments, &folder, &store.endpoint)?;
     let listener = listen(&config)?;
     let address = listener.local_addr()?;
-    let app = App::open(&config.backends, store.keys.clone(), false).await?;
+    let settings = Settings::default();
+    let video = settings.tools.is_some();
+    let app = App::open(&config.backends, store.keys.clone(), video).await?;
     let tokens = identity.tokens()?;
     if arguments.json {
         welcome::for_scripts(address, BUCKET, &tokens)?;
     } else {
-        welcome::for_people(address, &arguments.data, &tokens)?;
+        welcome::for_people(address, &arguments.data, video, &tokens)?;
     }
-    serve(app, &config, listener).await
+    serve(app, &config, listener, settings).await
 }
 
 fn configuration(

@@ -33,11 +33,12 @@ pub(super) fn for_scripts(
 pub(super) fn for_people(
     address: SocketAddr,
     data: &Path,
+    video: bool,
     tokens: &CallerTokens,
 ) -> anyhow::Result<()> {
     let (url, data) = (url(address), data.display());
-    let video = if on_path("ffmpeg") && on_path("ffprobe") {
-        "ffmpeg is on the PATH."
+    let video = if video {
+        "Videos are worked on with the ffmpeg on the PATH."
     } else {
         "ffmpeg or ffprobe is not on the PATH: videos are stored and served as they are."
     };
@@ -81,12 +82,6 @@ fn url(mut address: SocketAddr) -> String {
         });
     }
     format!("http://{address}")
-}
-
-fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-    })
 }
 
 fn print(text: &str) -> anyhow::Result<()> {

@@ -1,0 +1,55 @@
+//! `gateway worker`.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use gateway::app::App;
+use gateway::config::{self, Backends};
+use gateway::files::Files;
+use gateway::server;
+use gateway::store::Keys;
+use gateway::worker::{self, Settings};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// How long the jobs in hand may take to be put back.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Works on videos, and settles what was left unfinished, until told to stop.
+pub(crate) async fn run() -> anyhow::Result<()> {
+    super::start_logs()?;
+    let backends = Backends::read(&config::environment)?;
+    let stop = server::told_to_stop().context("failed to listen for signals")?;
+    let keys = Keys::Folder(backends.store.credentials.clone());
+    let app = App::open(&backends, keys, true).await?;
+    info!(organization = backends.organization, "working");
+    let worker = Worker::start(app.files.clone(), Settings::default());
+    stop.await;
+    worker.stop().await;
+    app.files.settle().await;
+    app.catalog.close().await;
+    info!("stopped");
+    Ok(())
+}
+
+/// A worker beside whatever else the process does.
+pub(crate) struct Worker {
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Worker {
+    pub(crate) fn start(files: Files, settings: Settings) -> Self {
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(worker::run(files, settings, shutdown.clone()));
+        Self { shutdown, task }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        if tokio::time::timeout(GRACE, self.task).await.is_err() {
+            warn!("a job could not be put back in time; it is taken up when its lease runs out");
+        }
+    }
+}
