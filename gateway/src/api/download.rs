@@ -13,12 +13,11 @@ use poem::{Body, Request, Response, ResponseBuilder};
 use tracing::{Instrument, Span, warn};
 
 use super::conditions::{Answer, Validators, answer};
-use super::disposition::{content_disposition, is_shown};
 use super::documented::{Download, Failure, Reading};
 use super::problem::Problem;
 use super::state::{Delivery, State};
 use crate::causes::causes;
-use crate::files::{ByteRange, FileRecord};
+use crate::files::{ByteRange, FileRecord, content_disposition, is_shown};
 
 /// Keeps a saved page from running with the gateway's origin, should a browser show it after all.
 const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");

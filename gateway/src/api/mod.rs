@@ -3,7 +3,6 @@
 mod allow;
 mod bearer;
 pub mod conditions;
-pub mod disposition;
 mod documented;
 mod download;
 mod envelope;

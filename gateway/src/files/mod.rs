@@ -13,6 +13,7 @@ mod service;
 mod upload;
 mod video;
 
+pub use disposition::{content_disposition, is_shown};
 pub use error::FilesError;
 pub use janitor::Swept;
 pub use model::{ByteRange, FileId, FileRecord, FileStatus, NewFile};

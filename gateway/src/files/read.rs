@@ -8,7 +8,7 @@ use crate::auth::{Caller, policy};
 use crate::store::{Presented, StoreError};
 
 use super::convert::record;
-use super::disposition::disposition;
+use super::disposition::content_disposition;
 use super::{Body, ByteRange, FileId, FileRecord, Files, FilesError};
 
 impl Files {
@@ -75,7 +75,7 @@ impl Files {
     pub async fn presign(&self, file: &FileRecord, lifetime: Duration) -> Result<Url, FilesError> {
         let presented = Presented {
             content_type: file.content_type.clone(),
-            disposition: disposition(&file.content_type, &file.name),
+            disposition: content_disposition(&file.name, &file.content_type),
         };
         let url = self.store.presign(&file.location, lifetime, presented);
         Ok(url.await?)
