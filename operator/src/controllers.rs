@@ -50,6 +50,9 @@ pub enum RunError {
     },
 }
 
+/// How often a store is asked whether it has been filled.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
 /// Runs until `shutdown` completes and the reconciles in flight have ended.
 ///
 /// # Errors
@@ -91,12 +94,10 @@ pub async fn run(
     let ready = {
         let class_store = class_store.clone();
         async move {
-            if gateway_store.wait_until_ready().await.is_ok()
-                && class_store.wait_until_ready().await.is_ok()
-            {
-                readiness.set();
-                tracing::info!("ready");
-            }
+            filled(&gateway_store).await;
+            filled(&class_store).await;
+            readiness.set();
+            tracing::info!("ready");
         }
     };
     let gateways = gateways
@@ -112,6 +113,21 @@ pub async fn run(
     ready.abort();
     health.abort();
     Ok(())
+}
+
+/// Waits until `store` has been filled once.
+///
+/// Of several tasks that wait for one store, kube wakes the last that asked; the controllers ask
+/// too. So this one asks again every now and then.
+async fn filled<K>(store: &Store<K>)
+where
+    K: reflector::Lookup + Clone + 'static,
+    K::DynamicType: Eq + std::hash::Hash + Clone,
+{
+    while tokio::time::timeout(ASK_AGAIN, store.wait_until_ready())
+        .await
+        .is_err()
+    {}
 }
 
 /// Without its definitions the operator could only fail in a loop; so it says once what is missing.
