@@ -21,7 +21,6 @@ use crate::reference::SecretReference;
     plural = "filegatewayclasses",
     singular = "filegatewayclass",
     shortname = "fgwc",
-    category = "filegateway",
     status = "FileGatewayClassStatus",
     derive = "PartialEq",
     doc = "A FileGatewayClass names the object store, its IAM server, the database server, the \

@@ -22,7 +22,6 @@ use crate::reference::SecretKeyReference;
     plural = "filegateways",
     singular = "filegateway",
     shortname = "fgw",
-    category = "filegateway",
     namespaced,
     status = "FileGatewayStatus",
     derive = "PartialEq",
