@@ -24,8 +24,8 @@ pub struct Organization {
     pub name: &'static str,
     /// Its FileGateway, in YAML.
     pub manifest: &'static str,
-    /// The port on 127.0.0.1 that its gateway is reached by.
-    pub local_port: u16,
+    /// The node port that its gateway is reached by on the local cluster.
+    pub node_port: u16,
 }
 
 /// The name of both FileGateways.
@@ -38,12 +38,12 @@ pub fn organizations() -> [Organization; 2] {
         Organization {
             name: "acme",
             manifest: include_str!("../../manifests/organizations/acme.yaml"),
-            local_port: 30080,
+            node_port: 30080,
         },
         Organization {
             name: "globex",
             manifest: include_str!("../../manifests/organizations/globex.yaml"),
-            local_port: 30081,
+            node_port: 30081,
         },
     ]
 }
@@ -84,7 +84,8 @@ pub async fn wait_ready(
     let started = Instant::now();
     let mut told = String::new();
     loop {
-        let gateway: Option<FileGateway> = access.get("filegateway", organization.name, GATEWAY)?;
+        let gateway: Option<FileGateway> =
+            access.get("filegateways.filegateway.dev", organization.name, GATEWAY)?;
         let ready = gateway.as_ref().and_then(|gateway| {
             let current = gateway.metadata.generation;
             let status = gateway.status.as_ref()?;

@@ -37,6 +37,7 @@ impl Reach {
         organization: &Organization,
         gateway: &FileGateway,
     ) -> Result<String> {
+        let port = self.port(organization);
         match self {
             Self::NodePort => {
                 let status = gateway.status.as_ref();
@@ -44,9 +45,9 @@ impl Reach {
                 let selector = selector.unwrap_or_default();
                 access.apply(&node_port_service(organization, selector).to_string())?;
             }
-            Self::PortForward => forward(access, organization)?,
+            Self::PortForward => forward(access, organization, port)?,
         }
-        let url = format!("http://127.0.0.1:{}", organization.local_port);
+        let url = format!("http://127.0.0.1:{port}");
         let health = format!("{url}/healthz");
         let started = Instant::now();
         while started.elapsed() < OPEN_WITHIN {
@@ -61,6 +62,17 @@ impl Reach {
         Err(Error::Refused(format!(
             "{health} does not answer, though the gateway is ready in the cluster"
         )))
+    }
+}
+
+impl Reach {
+    /// The port on 127.0.0.1. A forwarded one lies outside the range of node ports (30000 to 32767), where
+    /// kube-proxy may refuse what has no Service.
+    fn port(self, organization: &Organization) -> u16 {
+        match self {
+            Self::NodePort => organization.node_port,
+            Self::PortForward => organization.node_port - 12_000,
+        }
     }
 }
 
@@ -82,13 +94,13 @@ fn node_port_service(organization: &Organization, selector: &str) -> Value {
                 "name": "http",
                 "port": 80,
                 "targetPort": "http",
-                "nodePort": organization.local_port,
+                "nodePort": organization.node_port,
             }],
         },
     })
 }
 
-fn forward(access: &Access, organization: &Organization) -> Result<()> {
+fn forward(access: &Access, organization: &Organization, port: u16) -> Result<()> {
     let state = cache::folder(STATE);
     std::fs::create_dir_all(&state).at("create", &state)?;
     let command = access.kubectl(&[
@@ -96,7 +108,7 @@ fn forward(access: &Access, organization: &Organization) -> Result<()> {
         "--namespace",
         organization.name,
         &format!("service/{GATEWAY}"),
-        &format!("{}:80", organization.local_port),
+        &format!("{port}:80"),
     ]);
     let server = Server::start(&format!("forward-{}", organization.name), command, &state)?;
     recorded::leave_running(server, &state.join("pids"))

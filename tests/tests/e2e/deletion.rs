@@ -8,7 +8,7 @@ use testbed::run::Organization;
 use crate::support::{access, eventually, kubectl, object, s3, samples};
 
 /// Applies a FileGateway of its own, uploads through it, deletes it, and returns its bucket.
-async fn live_and_die(name: &'static str, manifest: &'static str, local_port: u16) -> String {
+async fn live_and_die(name: &'static str, manifest: &'static str, node_port: u16) -> String {
     use testbed::journey::Steps;
     use testbed::run::{Reach, apply, describe, issuer, wait_ready};
 
@@ -16,7 +16,7 @@ async fn live_and_die(name: &'static str, manifest: &'static str, local_port: u1
     let organization = Organization {
         name,
         manifest,
-        local_port,
+        node_port,
     };
     let issuer = issuer(&access).unwrap();
     apply(&access, &organization, &issuer).unwrap();
