@@ -108,7 +108,13 @@ pub fn register_upload(registry: &mut Registry) {
         registry,
         UPLOAD,
         "The files, each a part named `files`.",
-        vec![("files", list("One part per file.", binary()))],
+        vec![(
+            "files",
+            list("One part per file.", binary()).merge(MetaSchema {
+                min_items: Some(1),
+                ..MetaSchema::ANY
+            }),
+        )],
     );
 }
 

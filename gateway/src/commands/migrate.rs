@@ -6,7 +6,7 @@ use tracing::info;
 
 /// Brings the database up to date.
 pub(crate) async fn run() -> anyhow::Result<()> {
-    super::start_logs()?;
+    super::start_logs("info")?;
     let database = Database::read(&config::environment)?;
     open_catalog(&database).await?.close().await;
     info!("the database is up to date");

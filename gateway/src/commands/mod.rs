@@ -9,8 +9,8 @@ pub(crate) mod worker;
 use anyhow::Context;
 use gateway::config;
 
-/// Begins to log as the environment says.
-fn start_logs() -> anyhow::Result<()> {
-    let filter = config::log_filter(&config::environment);
+/// Begins to log as the environment says, or else `default`.
+fn start_logs(default: &str) -> anyhow::Result<()> {
+    let filter = config::log_filter(&config::environment, default);
     gateway::telemetry::start(&filter).context("FILEGATEWAY_LOG is no tracing filter")
 }

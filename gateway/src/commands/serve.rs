@@ -1,6 +1,8 @@
 //! `gateway serve`.
 
+use std::future::Future;
 use std::net::TcpListener;
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -18,7 +20,7 @@ const SETTLE: Duration = Duration::from_secs(5);
 
 /// Serves until told to stop.
 pub(crate) async fn run() -> anyhow::Result<()> {
-    super::start_logs()?;
+    super::start_logs("info")?;
     let config = Config::read(&config::environment)?;
     let keys = Keys::Folder(config.backends.store.credentials.clone());
     let listener = listen(&config)?;
@@ -26,8 +28,25 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     // Beside an own worker this process knows whether videos are worked on; otherwise the worker's
     // Deployment does.
     let video = !config.server.embedded_worker || settings.tools.is_some();
-    let app = App::open(&config.backends, keys, video).await?;
-    serve(app, &config, listener, settings).await
+    let stop = server::told_to_stop().context("failed to listen for signals")?;
+    let open = App::open(&config.backends, keys, video);
+    match unless_stopped(stop, open).await {
+        Some((app, stop)) => serve(app?, &config, listener, settings, stop).await,
+        None => Ok(()),
+    }
+}
+
+/// What `start` comes to, and `stop` back; nothing when `stop` was done first. The first process of a
+/// container is not ended by a signal that it does not listen for, so it has to from the start.
+pub(crate) async fn unless_stopped<T, S: Future<Output = ()>>(
+    stop: S,
+    start: impl Future<Output = T>,
+) -> Option<(T, Pin<Box<S>>)> {
+    let mut stop = Box::pin(stop);
+    tokio::select! {
+        started = start => Some((started, stop)),
+        () = &mut stop => None,
+    }
 }
 
 /// Takes the address that the configuration names.
@@ -42,9 +61,9 @@ pub(crate) async fn serve(
     config: &Config,
     listener: TcpListener,
     settings: Settings,
+    stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let state = app.state(config).await?;
-    let stop = server::told_to_stop().context("failed to listen for signals")?;
     info!(address = %listener.local_addr()?, organization = config.backends.organization, "serving");
     let worker = config
         .server

@@ -13,16 +13,22 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::serve::unless_stopped;
+
 /// How long the jobs in hand may take to be put back.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Works on videos, and settles what was left unfinished, until told to stop.
 pub(crate) async fn run() -> anyhow::Result<()> {
-    super::start_logs()?;
+    super::start_logs("info")?;
     let backends = Backends::read(&config::environment)?;
     let stop = server::told_to_stop().context("failed to listen for signals")?;
     let keys = Keys::Folder(backends.store.credentials.clone());
-    let app = App::open(&backends, keys, true).await?;
+    let open = App::open(&backends, keys, true);
+    let Some((app, stop)) = unless_stopped(stop, open).await else {
+        return Ok(());
+    };
+    let app = app?;
     info!(organization = backends.organization, "working");
     let worker = Worker::start(app.files.clone(), Settings::default());
     stop.await;

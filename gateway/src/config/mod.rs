@@ -55,9 +55,9 @@ pub struct Config {
 /// Looks a variable up, as [`std::env::var`] does.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// `FILEGATEWAY_LOG`: what to log, in tracing's filter syntax; `info` by default.
-pub fn log_filter(lookup: Lookup<'_>) -> String {
-    Reader::new(lookup).text("FILEGATEWAY_LOG", "info")
+/// `FILEGATEWAY_LOG`: what to log, in tracing's filter syntax.
+pub fn log_filter(lookup: Lookup<'_>, default: &str) -> String {
+    Reader::new(lookup).text("FILEGATEWAY_LOG", default)
 }
 
 /// The process's own environment.

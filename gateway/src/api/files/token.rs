@@ -24,7 +24,8 @@ struct FileToken {
     expires_in: u64,
     /// When to ask for the next one.
     refresh_after: DateTime<Utc>,
-    /// The only file that it is good for; null: every file that you may read.
+    /// The only file that it is good for; absent: every file that you may read.
+    #[oai(skip_serializing_if_is_none)]
     file_id: Option<Uuid>,
 }
 

@@ -58,9 +58,23 @@ struct Known {
     attempted: Option<Instant>,
 }
 
+/// Whether a set is to be fetched again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    /// Not yet, or a fetch was tried a moment ago.
+    Good,
+    /// It is.
+    Due,
+}
+
 impl Known {
-    fn is_fresh(&self) -> bool {
-        self.fetched.is_some_and(|at| at.elapsed() < MAX_AGE)
+    fn age(&self) -> Age {
+        let is_fresh = self.fetched.is_some_and(|at| at.elapsed() < MAX_AGE);
+        if !is_fresh && self.may_fetch() {
+            Age::Due
+        } else {
+            Age::Good
+        }
     }
 
     fn may_fetch(&self) -> bool {
@@ -88,41 +102,47 @@ impl Jwks {
 
     /// The key that a token with these headers must be checked with.
     ///
-    /// A token without `kid` is matched only when exactly one key fits its algorithm.
+    /// A token without `kid` is matched only when exactly one key fits its algorithm. A known key of
+    /// an old set is used while the set is fetched again: an issuer that is slow to answer must not
+    /// hold up those whose key is known.
     ///
     /// # Errors
     /// [`AuthError::Invalid`] when no key fits, [`AuthError::KeysUnavailable`] when there are none
     /// at all and they can't be fetched.
     pub async fn find(
-        &self,
+        self: &Arc<Self>,
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<DecodingKey, AuthError> {
-        let (key, fresh) = self.look_up(kid, algorithm);
-        if let (Some(key), true) = (&key, fresh) {
-            return Ok(key.clone());
+        if let (Some(key), age) = self.look_up(kid, algorithm) {
+            if age == Age::Due {
+                let jwks = self.clone();
+                tokio::spawn(async move { jwks.refresh(|_| false).await });
+            }
+            return Ok(key);
         }
-        let failure = self.refresh(kid, algorithm).await.err();
+        let is_known = |jwks: &Self| jwks.look_up(kid, algorithm).0.is_some();
+        let failure = self.refresh(is_known).await.err();
         if let (Some(key), _) = self.look_up(kid, algorithm) {
             return Ok(key);
         }
-        match failure {
-            Some(source) if !self.has_set() => Err(AuthError::KeysUnavailable {
-                source: Box::new(source),
-            }),
-            _ if !self.has_set() => Err(AuthError::KeysUnavailable {
-                source: "the last fetch failed a moment ago".into(),
-            }),
-            _ => Err(AuthError::Invalid(
+        if self.has_set() {
+            return Err(AuthError::Invalid(
                 "the issuer has published no key that fits it",
-            )),
+            ));
         }
+        Err(AuthError::KeysUnavailable {
+            source: match failure {
+                Some(failure) => Box::new(failure),
+                None => "the last fetch failed a moment ago".into(),
+            },
+        })
     }
 
-    fn look_up(&self, kid: Option<&str>, algorithm: Algorithm) -> (Option<DecodingKey>, bool) {
+    fn look_up(&self, kid: Option<&str>, algorithm: Algorithm) -> (Option<DecodingKey>, Age) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let key = known.set.as_ref().and_then(|set| set.find(kid, algorithm));
-        (key, known.is_fresh())
+        (key, known.age())
     }
 
     fn has_set(&self) -> bool {
@@ -130,10 +150,11 @@ impl Jwks {
         known.set.is_some()
     }
 
-    async fn refresh(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<(), FetchError> {
+    /// Fetches the set, unless `is_settled` says that another task did so while this one waited for
+    /// its turn, or a fetch was tried a moment ago.
+    async fn refresh(&self, is_settled: impl Fn(&Self) -> bool) -> Result<(), FetchError> {
         let _alone = self.refreshing.lock().await;
-        // Another task may have fetched while this one waited.
-        if let (Some(_), true) = self.look_up(kid, algorithm) {
+        if is_settled(self) {
             return Ok(());
         }
         {
@@ -159,5 +180,40 @@ impl Jwks {
                 Err(error)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_known_key_does_not_wait_for_a_slow_issuer() {
+        // It takes connections and never answers.
+        let issuer = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/keys", issuer.local_addr().unwrap());
+        let jwks = Arc::new(Jwks::new(Location::Url(Url::parse(&url).unwrap())).unwrap());
+        let key = json!({"kty": "EC", "crv": "P-256", "kid": "k",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"});
+        let published: keys::Published = serde_json::from_value(json!({"keys": [key]})).unwrap();
+        jwks.known.write().unwrap().set = Some(Arc::new(KeySet::from(published)));
+
+        let started = Instant::now();
+        for _ in 0..10 {
+            assert!(jwks.find(Some("k"), Algorithm::ES256).await.is_ok());
+        }
+        assert!(started.elapsed() < Duration::from_secs(1));
+        // The set was old, so it is asked for again, once.
+        let asked = tokio::task::spawn_blocking(move || {
+            issuer.accept().unwrap();
+            issuer.set_nonblocking(true).unwrap();
+            issuer.accept().is_err()
+        });
+        assert!(asked.await.unwrap());
     }
 }

@@ -17,6 +17,7 @@ use gateway::config::{
     Access, Auth, Backends, Config, Database, DatabaseAddress, Delivery, KeysFrom, Server, Store,
     Tokens, Uploads,
 };
+use gateway::server;
 use gateway::store::embedded;
 use gateway::worker::Settings;
 use jsonwebtoken::Algorithm;
@@ -28,6 +29,10 @@ use identity::{AUDIENCE, ISSUER, Identity, ORGANIZATION};
 
 /// The bucket of the S3 server in the process: a folder of this name.
 const BUCKET: &str = "dev-files";
+
+/// What to log. The S3 server in the process answers some calls with "not implemented" and logs that
+/// as an error of its own; the gateway, which made the call, knows how to go on.
+const LOG: &str = "info,s3s=off";
 
 /// Where `gateway dev` listens and what it keeps.
 #[derive(Args)]
@@ -45,7 +50,7 @@ pub(crate) struct DevArguments {
 
 /// Serves until told to stop.
 pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<()> {
-    super::start_logs()?;
+    super::start_logs(LOG)?;
     let folder = Folder::open(&arguments.data)?;
     let identity = Identity::new(folder.secret()?);
     let store = embedded::serve(&folder.objects(), BUCKET)
@@ -57,13 +62,14 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<()> {
     let settings = Settings::default();
     let video = settings.tools.is_some();
     let app = App::open(&config.backends, store.keys.clone(), video).await?;
+    let stop = server::told_to_stop().context("failed to listen for signals")?;
     let tokens = identity.tokens()?;
     if arguments.json {
         welcome::for_scripts(address, BUCKET, &tokens)?;
     } else {
         welcome::for_people(address, &arguments.data, video, &tokens)?;
     }
-    serve(app, &config, listener, settings).await
+    serve(app, &config, listener, settings, stop).await
 }
 
 fn configuration(

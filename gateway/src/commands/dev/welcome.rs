@@ -57,14 +57,14 @@ export MEMBER={member}
 export OTHER_MEMBER={other_member}
 export ADMIN={admin}
 
-# Upload two files, see the answer, take the first one's id:
-curl -sS {url}/v1/files -H "Authorization: Bearer $MEMBER" -F files=@README.md -F files=@Cargo.toml | tee /tmp/uploaded.json
-ID=$(grep -o '"id":"[^"]*' /tmp/uploaded.json | head -1 | cut -d'"' -f4)
+# Upload a file (repeat -F for more), see the answer, take its id:
+UPLOADED=$(echo "Hello from FileGateway" | curl -sS {url}/v1/files -H "Authorization: Bearer $MEMBER" -F "files=@-;filename=hello.txt;type=text/plain")
+echo "$UPLOADED"; ID=$(echo "$UPLOADED" | grep -o '"id":"[^"]*' | cut -d'"' -f4)
 
-# Read it; get a file token and stream its first bytes; delete it:
-curl -sS {url}/v1/files/$ID -H "Authorization: Bearer $MEMBER" | head -3
+# Read it; get a file token and stream its first bytes, as a browser does; delete it:
+curl -sS {url}/v1/files/$ID -H "Authorization: Bearer $MEMBER"
 TOKEN=$(curl -sS "{url}/v1/files/token?file_id=$ID" -H "Authorization: Bearer $MEMBER" | grep -o '"token":"[^"]*' | cut -d'"' -f4)
-curl -sSi "{url}/v1/files/stream/$ID?token=$TOKEN" -H "Range: bytes=0-99"
+curl -sSi "{url}/v1/files/stream/$ID?token=$TOKEN" -H "Range: bytes=0-4"
 curl -sS -X DELETE {url}/v1/files/$ID -H "Authorization: Bearer $MEMBER"
 
 Ctrl-C stops it.
