@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use gateway::catalog::{Catalog, Settings};
 use gateway::files::NewFile;
-use sqlx::{Connection, PgConnection};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::{TcpListener, TcpStream};
+use url::Url;
+use uuid::Uuid;
 
 use crate::support::{caller, frames, pattern};
 use crate::world::{World, everywhere};
@@ -77,24 +81,55 @@ mod a_dropped_transaction_does_not_poison_the_pool {
     crate::world::on!(no_session_is_left_open, postgres, Postgres, Versitygw);
 }
 
-/// sqlx 0.9.0 gives a connection back inside an open transaction when a future is dropped while
-/// `BEGIN` is under way.
+/// Lets every answer of the database come late, so that a client can hang up in between.
+async fn late_database(url: &str, delay: Duration) -> String {
+    let mut url = Url::parse(url).unwrap();
+    let database = (url.host_str().unwrap().to_owned(), url.port().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    url.set_port(Some(port)).unwrap();
+    url.set_host(Some("127.0.0.1")).unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(database.clone()).await.unwrap();
+            let (mut from_server, mut to_server) = server.into_split();
+            let (mut from_client, mut to_client) = client.into_split();
+            tokio::spawn(async move { copy(&mut from_client, &mut to_server).await });
+            tokio::spawn(async move {
+                let mut answer = vec![0; 65_536];
+                while let Ok(read @ 1..) = from_server.read(&mut answer).await {
+                    tokio::time::sleep(delay).await;
+                    if to_client.write_all(&answer[..read]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    url.into()
+}
+
+/// sqlx 0.9.0 gives a connection back inside an open transaction when a future is dropped while the
+/// answer to `BEGIN` is under way.
 async fn no_session_is_left_open(world: Arc<World>) {
-    for step in 0..300_u64 {
-        let catalog = world.catalog.clone();
-        let task = tokio::spawn(async move { catalog.touch(vec![uuid::Uuid::nil()]).await });
-        tokio::time::sleep(Duration::from_micros(step * 7 % 900)).await;
-        task.abort();
-        task.await.ok();
+    let delay = Duration::from_millis(300);
+    let catalog = Catalog::connect(Settings {
+        url: late_database(&world.database_url, delay).await,
+        max_connections: 1,
+    });
+    let catalog = catalog.await.unwrap();
+    let touching = catalog.clone();
+    let task = tokio::spawn(async move { touching.touch(vec![Uuid::nil()]).await });
+    let begun = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+         AND state = 'idle in transaction' AND query = 'BEGIN'";
+    while world.count(begun).await == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let mut connection = PgConnection::connect(&world.database_url).await.unwrap();
-    let open: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM pg_stat_activity \
-         WHERE datname = current_database() AND state LIKE 'idle in transaction%'",
-    )
-    .fetch_one(&mut connection)
-    .await
-    .unwrap();
-    assert_eq!(open, 0);
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    tokio::time::sleep(delay * 5).await;
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+         AND state LIKE 'idle in transaction%'";
+    assert_eq!(world.count(open).await, 0);
+    catalog.close().await;
 }

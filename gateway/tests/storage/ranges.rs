@@ -38,7 +38,7 @@ async fn a_reader_may_leave(world: Arc<World>) {
     let file = world
         .upload("ana", NewFile::default(), pattern(20 << 20))
         .await;
-    for _ in 0..200 {
+    for _ in 0..60 {
         let mut body = world.files.read(&file, None).await.unwrap();
         body.next().await.unwrap().unwrap();
     }
