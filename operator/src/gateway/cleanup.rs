@@ -22,7 +22,18 @@ use crate::context::Context;
 use crate::events;
 use crate::meta::{FINALIZER, Owner, RELEASE_ANNOTATION};
 
-/// Undoes what was made for `gateway`. True when it is done and the finalizer is gone.
+/// How far a cleanup came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cleanup {
+    /// All is done and the finalizer is gone.
+    Done,
+    /// There is more of the same to do.
+    Unfinished,
+    /// Something stands in the way.
+    Blocked,
+}
+
+/// Undoes what was made for `gateway`.
 ///
 /// # Errors
 /// When the API server fails; trouble elsewhere holds the deletion, with a condition.
@@ -30,7 +41,7 @@ pub async fn cleanup(
     context: &Context,
     gateway: &FileGateway,
     owner: &Owner,
-) -> Result<bool, Error> {
+) -> Result<Cleanup, Error> {
     let draft = Draft::new(&context.client, gateway, owner);
     let status = draft.read().await;
     workload::stop(&context.client, owner)
@@ -57,7 +68,12 @@ pub async fn cleanup(
         .is_some_and(|value| value == "true");
     if !held.is_empty() && !released {
         hold(context, gateway, &draft, &status, &held).await?;
-        return Ok(false);
+        let blocked = held.iter().any(|(reason, _)| reason.is_some());
+        return Ok(if blocked {
+            Cleanup::Blocked
+        } else {
+            Cleanup::Unfinished
+        });
     }
     let notes = [
         (events::DELETED, "deleted", &deleted),
@@ -78,7 +94,7 @@ pub async fn cleanup(
         events::warning(context, gateway, DELETION_BLOCKED, events::RELEASED, note).await;
     }
     remove_finalizer(context, owner).await?;
-    Ok(true)
+    Ok(Cleanup::Done)
 }
 
 /// Tries everything, so that one dead server does not keep the others' work from being done.

@@ -1,13 +1,15 @@
 //! One FileGateway: from the resource to a bucket, a user, a database, keys and pods, and back.
 //!
 //! ```text
-//! reconcile ── dereference   read the class, the namespace, the auth Secret
-//!           ├─ validate      → Plan; nobody reads the spec after this
-//!           ├─ steps/*       the outside world, independent ones side by side
-//!           ├─ build/*       Plan → Kubernetes objects, pure
-//!           ├─ workload      write them, look how they do
-//!           └─ update_status conditions and events
-//! cleanup                    when it is deleted
+//! reconcile
+//! ├─ provision
+//! │  ├─ dereference    read the class, the namespace, the auth Secret
+//! │  ├─ validate       → Plan; nobody reads the spec after this
+//! │  ├─ steps/*        the outside world, independent ones side by side
+//! │  ├─ build/*        Plan → Kubernetes objects, pure
+//! │  ├─ workload       write them, look how they do
+//! │  └─ update_status  conditions and events
+//! └─ cleanup           when it is deleted
 //! ```
 
 pub mod build;
@@ -15,6 +17,7 @@ mod cleanup;
 mod dereference;
 mod draft;
 mod error;
+mod provision;
 mod reconcile;
 mod steps;
 mod update_status;

@@ -102,14 +102,7 @@ impl Bed {
         bed.apply_namespace(SYSTEM, json!({})).await;
         bed.apply_namespace(&bed.namespace, json!({"team": test}))
             .await;
-        let key = json!({
-            "access-key-id": variable("FGW_TEST_S3_ACCESS_KEY"),
-            "secret-access-key": variable("FGW_TEST_S3_SECRET_KEY"),
-        });
-        bed.apply_secret(SYSTEM, "s3-admin", key).await;
-        let (username, password) = postgres_login();
-        let login = json!({"username": username, "password": password});
-        bed.apply_secret(SYSTEM, "postgres-admin", login).await;
+        bed.apply_admin_secrets(SYSTEM).await;
         bed.apply_secret(
             &bed.namespace,
             "identity",
@@ -117,6 +110,18 @@ impl Bed {
         )
         .await;
         bed
+    }
+
+    /// The Secrets that the class names.
+    pub async fn apply_admin_secrets(&self, namespace: &str) {
+        let key = json!({
+            "access-key-id": variable("FGW_TEST_S3_ACCESS_KEY"),
+            "secret-access-key": variable("FGW_TEST_S3_SECRET_KEY"),
+        });
+        self.apply_secret(namespace, "s3-admin", key).await;
+        let (username, password) = postgres_login();
+        let login = json!({"username": username, "password": password});
+        self.apply_secret(namespace, "postgres-admin", login).await;
     }
 
     /// [`new`](Self::new), its class, and an operator.
@@ -129,6 +134,18 @@ impl Bed {
 
     /// Starts an operator for this namespace.
     pub async fn operator(&self, resync: Duration) -> Operator {
+        self.operator_as(kube_config().await, SYSTEM, resync).await
+    }
+
+    /// Starts an operator with the permissions of a ServiceAccount.
+    pub async fn operator_of(&self, namespace: &str, account: &str) -> Operator {
+        let mut kube = kube_config().await;
+        kube.auth_info.impersonate = Some(format!("system:serviceaccount:{namespace}:{account}"));
+        self.operator_as(kube, namespace, Duration::from_secs(600))
+            .await
+    }
+
+    async fn operator_as(&self, kube: kube::Config, home: &str, resync: Duration) -> Operator {
         let writes = Arc::new(AtomicUsize::new(0));
         let requests = Arc::new(AtomicUsize::new(0));
         let (all, changing) = (requests.clone(), writes.clone());
@@ -144,12 +161,12 @@ impl Bed {
                 }
                 request
             });
-        let client = kube::client::ClientBuilder::try_from(kube_config().await)
+        let client = kube::client::ClientBuilder::try_from(kube)
             .unwrap()
             .with_layer(&count)
             .build();
         let config = Config {
-            operator_namespace: SYSTEM.into(),
+            operator_namespace: home.into(),
             gateway_image: "filegateway/gateway:test".into(),
             watch_namespace: Some(self.namespace.clone()),
             health_listen: ([127, 0, 0, 1], 0).into(),

@@ -7,6 +7,7 @@ mod adoption;
 mod backends;
 mod bed;
 mod cel;
+mod chart;
 mod children;
 mod deletion;
 mod names;

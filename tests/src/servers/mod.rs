@@ -39,7 +39,7 @@ impl Part {
             Self::Postgres => &[],
             Self::S3 => &[Tool::Versitygw],
             Self::Minio => &[Tool::Minio],
-            Self::Kubernetes => &[Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl],
+            Self::Kubernetes => &[Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl, Tool::Helm],
         }
     }
 }

@@ -1,0 +1,302 @@
+//! Makes what a FileGateway asks for: dereference, validate, write the intent, run the steps, write
+//! the objects, and say in status how it went.
+
+use crds::conditions::{
+    ACCEPTED, BUCKET_READY, CREDENTIALS_READY, DATABASE_READY, Finding, SIGNING_KEY_READY,
+    WORKLOAD_AVAILABLE, reason,
+};
+use crds::{BucketStatus, DatabaseStatus, DatabaseType, FileGateway, FileGatewayStatus};
+
+use super::build::{self, Restarts};
+use super::dereference::dereference;
+use super::draft::Draft;
+use super::error::Error;
+use super::steps::{Step, StepError, bucket, credentials, database, signing_key, volume};
+use super::update_status::{announce, conditions};
+use super::validate::{DatabasePlan, Plan, validate};
+use super::workload::{self, Workload};
+use crate::context::Context;
+use crate::meta::{Owner, database_secret_name, selector_text, volume_claim_name};
+use crate::secrets;
+
+/// True when nothing has to be tried again.
+pub async fn provision(
+    context: &Context,
+    gateway: &FileGateway,
+    owner: &Owner,
+) -> Result<bool, Error> {
+    let draft = Draft::new(&context.client, gateway, owner);
+    let found = dereference(context, gateway, owner).await?;
+    let plan = match validate(gateway, owner, &found, &context.config.gateway_image) {
+        Ok(plan) => plan,
+        Err(refusal) => {
+            refuse(context, gateway, &draft, owner, refusal).await?;
+            return Ok(true);
+        }
+    };
+    draft.change(|status| intend(status, &plan)).await?;
+
+    let step = Step {
+        context,
+        gateway,
+        plan: &plan,
+        draft: &draft,
+    };
+    let (outcome, workload) = run(&step).await?;
+    conclude(context, gateway, &draft, &outcome, workload).await?;
+    Ok(!outcome.failed)
+}
+
+/// Says why there is no plan. Pods that run already go on, and are still looked at.
+async fn refuse(
+    context: &Context,
+    gateway: &FileGateway,
+    draft: &Draft,
+    owner: &Owner,
+    refusal: Finding,
+) -> Result<(), Error> {
+    let mut outcome = Outcome {
+        findings: vec![refusal],
+        failed: false,
+        conflict: false,
+    };
+    let running = workload::find(&context.client, owner)
+        .await
+        .map_err(StepError::from)
+        .map(|found| {
+            found.map(|(serve, worker)| workload::look(&owner.namespace, &serve, worker.as_ref()))
+        });
+    let workload = outcome.note_workload(running)?;
+    conclude(context, gateway, draft, &outcome, workload).await
+}
+
+/// Writes conditions and counts, and announces what changed.
+async fn conclude(
+    context: &Context,
+    gateway: &FileGateway,
+    draft: &Draft,
+    outcome: &Outcome,
+    workload: Option<Workload>,
+) -> Result<(), Error> {
+    let previous = draft.read().await.conditions;
+    let conditions = conditions(&previous, &outcome.findings, gateway.metadata.generation);
+    draft
+        .change(|status| {
+            status.observed_generation = gateway.metadata.generation;
+            status.conditions = conditions.clone();
+            if let Some(workload) = workload {
+                status.replicas = Some(workload.replicas);
+                status.ready_replicas = Some(workload.ready_replicas);
+            }
+        })
+        .await?;
+    announce(context, gateway, &previous, &conditions).await;
+    Ok(())
+}
+
+/// Writes down what is going to be made, so that no crash can forget it.
+fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
+    let store = &plan.class.object_store;
+    // On another server, what was made on the former says nothing.
+    let known = status
+        .bucket
+        .take()
+        .filter(|known| known.name == plan.bucket && known.endpoint == store.endpoint);
+    status.bucket = Some(BucketStatus {
+        name: plan.bucket.clone(),
+        endpoint: store.endpoint.clone(),
+        region: store.region.clone(),
+        created: known.as_ref().is_some_and(|known| known.created),
+        creating: known.as_ref().is_some_and(|known| known.creating),
+        user: Some(plan.user.clone()),
+    });
+    let (type_, name, server) = match &plan.database {
+        DatabasePlan::PostgreSql { name } => (
+            DatabaseType::PostgreSQL,
+            name.clone(),
+            plan.class
+                .database
+                .as_ref()
+                .map(|server| format!("{}:{}", server.host, server.port)),
+        ),
+        DatabasePlan::Sqlite { .. } => (
+            DatabaseType::SQLite,
+            volume_claim_name(&plan.owner.name),
+            None,
+        ),
+    };
+    let created = status
+        .database
+        .as_ref()
+        .is_some_and(|known| known.created && known.name == name && known.server == server);
+    status.database = Some(DatabaseStatus {
+        type_,
+        name,
+        server,
+        created,
+    });
+    status.class = Some(plan.class.clone());
+    status.deletion_policy = Some(plan.deletion_policy);
+    let owner = &plan.owner;
+    status.address = Some(format!("http://{}.{}.svc", owner.name, owner.namespace));
+    status.selector = Some(selector_text(&owner.name, build::SERVE));
+}
+
+/// What the steps found.
+struct Outcome {
+    findings: Vec<Finding>,
+    failed: bool,
+    conflict: bool,
+}
+
+impl Outcome {
+    /// Notes how a step went; answers its value when it went well.
+    fn note<T>(
+        &mut self,
+        condition: &'static str,
+        result: Result<(Finding, T), StepError>,
+    ) -> Result<Option<T>, Error> {
+        match result {
+            Ok((finding, value)) => {
+                self.findings.push(finding);
+                Ok(Some(value))
+            }
+            // Nobody may go on without the status.
+            Err(StepError::Status(error)) => Err(error),
+            Err(error) => {
+                self.failed = true;
+                self.conflict |= error.is_conflict();
+                self.findings.push(error.finding(condition));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Notes how the pods do; there may be none yet.
+    fn note_workload(
+        &mut self,
+        result: Result<Option<Workload>, StepError>,
+    ) -> Result<Option<Workload>, Error> {
+        let result = result.map(|workload| match workload {
+            Some(workload) => (workload.finding.clone(), Some(workload)),
+            None => {
+                let message = "pods are started when all conditions before this one are true";
+                let finding = Finding::unknown(WORKLOAD_AVAILABLE, reason::WAITING, message);
+                (finding, None)
+            }
+        });
+        Ok(self.note(WORKLOAD_AVAILABLE, result)?.flatten())
+    }
+}
+
+/// Runs the steps: those that do not need each other side by side, so that one dead server does
+/// not keep the others' work from being done.
+async fn run(step: &Step<'_>) -> Result<(Outcome, Option<Workload>), Error> {
+    let mut outcome = Outcome {
+        findings: vec![Finding::yes(
+            ACCEPTED,
+            reason::ACCEPTED,
+            "the spec and its class fit together",
+        )],
+        failed: false,
+        conflict: false,
+    };
+    let (storage, database, signing, prepared) = tokio::join!(
+        storage(step),
+        catalog(step),
+        signing_key::ensure(step),
+        workload::prepare(&step.context.client, step.plan),
+    );
+    let (bucket, credentials) = storage;
+    outcome.note(BUCKET_READY, bucket.map(|finding| (finding, ())))?;
+    match credentials {
+        Some(result) => {
+            outcome.note(CREDENTIALS_READY, result.map(|finding| (finding, ())))?;
+        }
+        // A key that was issued before stays good while the bucket can't be looked at.
+        None if outcome.conflict => outcome.findings.push(Finding::unknown(
+            CREDENTIALS_READY,
+            reason::WAITING,
+            "the bucket has to be ours first",
+        )),
+        None => {}
+    }
+    let restarts = outcome.note(DATABASE_READY, database)?;
+    outcome.note(SIGNING_KEY_READY, signing.map(|finding| (finding, ())))?;
+    let workload = match prepared {
+        Ok(()) => deploy(step, &outcome, restarts).await,
+        Err(error) => Err(error.into()),
+    };
+    let workload = outcome.note_workload(workload)?;
+    Ok((outcome, workload))
+}
+
+async fn storage(
+    step: &Step<'_>,
+) -> (
+    Result<Finding, StepError>,
+    Option<Result<Finding, StepError>>,
+) {
+    let bucket = bucket::ensure(step).await;
+    let credentials = match bucket {
+        // No key before the bucket is known to be ours.
+        Ok(_) => Some(credentials::ensure(step).await),
+        Err(_) => None,
+    };
+    (bucket, credentials)
+}
+
+async fn catalog(step: &Step<'_>) -> Result<(Finding, Restarts), StepError> {
+    match &step.plan.database {
+        DatabasePlan::PostgreSql { name } => {
+            let (finding, database) = database::ensure(step, name).await?;
+            Ok((finding, Restarts { database }))
+        }
+        DatabasePlan::Sqlite {
+            size,
+            storage_class,
+        } => {
+            let finding = volume::ensure(step, &size.0, storage_class.as_deref()).await?;
+            Ok((finding, Restarts::default()))
+        }
+    }
+}
+
+/// Writes the Deployments: the first time once every step has succeeded, after that whatever
+/// server is down, unless something turned out to be somebody else's.
+async fn deploy(
+    step: &Step<'_>,
+    outcome: &Outcome,
+    restarts: Option<Restarts>,
+) -> Result<Option<Workload>, StepError> {
+    let client = &step.context.client;
+    let plan = step.plan;
+    let owner = &plan.owner;
+    if !outcome.failed
+        && let Some(restarts) = &restarts
+    {
+        return Ok(Some(workload::run(client, plan, restarts).await?));
+    }
+    let Some((serve, worker)) = workload::find(client, owner).await? else {
+        return Ok(None);
+    };
+    let restarts = match restarts {
+        Some(restarts) => Some(restarts),
+        // The database can't be looked at now; its login is still the one in the Secret.
+        None => secrets::owned(client, owner, &database_secret_name(&owner.name))
+            .await?
+            .map(|data| Restarts {
+                database: secrets::content_hash(&data),
+            }),
+    };
+    match restarts {
+        Some(restarts) if !outcome.conflict => {
+            Ok(Some(workload::run(client, plan, &restarts).await?))
+        }
+        _ => Ok(Some(workload::look(
+            &owner.namespace,
+            &serve,
+            worker.as_ref(),
+        ))),
+    }
+}
