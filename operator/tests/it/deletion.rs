@@ -37,6 +37,13 @@ async fn delete_takes_everything_without_class_or_secrets() {
     for key in ["a", "a", "b/c", "b/d"] {
         put(&admin, &bucket.name, key).await.unwrap();
     }
+    // More than one call can list or delete.
+    let many: Vec<_> = (0..1005).map(|number| format!("many/{number}")).collect();
+    for some in many.chunks(67) {
+        let puts = some.iter().map(|key| put(&admin, &bucket.name, key));
+        let done = futures_util::future::join_all(puts).await;
+        assert!(done.iter().all(Result::is_ok));
+    }
     admin
         .delete_object()
         .bucket(&bucket.name)

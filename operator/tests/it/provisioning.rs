@@ -7,8 +7,10 @@ use kube::ResourceExt;
 use serde_json::json;
 use sqlx::Executor;
 
-use crate::backends::{bucket_exists, get, postgres, put, s3, tags};
-use crate::bed::Bed;
+use crate::backends::{
+    bucket_exists, database_exists, execute, get, postgres, put, role_exists, s3, tags,
+};
+use crate::bed::{Bed, SYSTEM};
 
 #[tokio::test]
 async fn postgresql_gateway_gets_all_it_needs_and_nothing_of_anothers() {
@@ -122,4 +124,31 @@ async fn scaling_reaches_the_deployment() {
         (replicas == Some(3)).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_database_administrator_need_not_be_a_superuser() {
+    let bed = Bed::new("plainadmin").await;
+    let admin = format!("admin_{}", bed.namespace.replace('-', "_"));
+    execute(format!(
+        "CREATE ROLE {admin} LOGIN CREATEROLE CREATEDB PASSWORD 'plain'"
+    ))
+    .await;
+    let login = json!({"username": admin, "password": "plain"});
+    bed.apply_secret(SYSTEM, &admin.replace('_', "-"), login)
+        .await;
+    let secret = json!({"name": admin.replace('_', "-")});
+    bed.apply_class(json!({"database": {"credentialsSecretRef": secret}}))
+        .await;
+    let _operator = bed.operator(std::time::Duration::from_secs(600)).await;
+    bed.create("files", json!({"deletionPolicy": "Delete"}))
+        .await
+        .unwrap();
+    bed.ready("files").await;
+    let url = bed.secret("files-database").await["url"].clone();
+    let _session = postgres(&url, None).await.unwrap();
+    let name = bed.status("files").await.database.unwrap().name;
+    bed.delete("files").await;
+    bed.gone("files").await;
+    assert!(!database_exists(&name).await && !role_exists(&name).await);
 }
