@@ -13,17 +13,18 @@ mod class;
 pub mod conditions;
 mod gateway;
 mod reference;
+mod status;
 
 pub use class::{
     AllowedNamespaces, DatabaseServer, FileGatewayClass, FileGatewayClassSpec,
     FileGatewayClassStatus, GatewayImage, IamServer, ObjectStore, PullPolicy,
 };
 pub use gateway::{
-    AccessSpec, AuthSpec, BucketSpec, BucketStatus, ClaimNames, ClassSnapshot, DatabaseSpec,
-    DatabaseStatus, DatabaseType, DeletionPolicy, Delivery, FileGateway, FileGatewaySpec,
-    FileGatewayStatus, LocationAccess, SqliteVolume, TokensSpec, UploadsSpec,
+    AccessSpec, AuthSpec, BucketSpec, ClaimNames, DatabaseSpec, DatabaseType, DeletionPolicy,
+    Delivery, FileGateway, FileGatewaySpec, LocationAccess, SqliteVolume, TokensSpec, UploadsSpec,
 };
 pub use reference::{SecretKeyReference, SecretReference};
+pub use status::{BucketStatus, ClassSnapshot, DatabaseStatus, FileGatewayStatus};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

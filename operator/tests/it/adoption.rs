@@ -76,9 +76,12 @@ async fn an_adopted_bucket_keeps_its_tags_and_outlives_delete() {
     bed.create("files", spec).await.unwrap();
     bed.condition("files", "BucketReady", "False", "BucketNotFound")
         .await;
+    // Tags are replaced as a whole, so nobody may see the bucket before it is as it should be.
+    bed.s3.cut();
     make_bucket(&bucket).await;
     tag(&bucket, "cost-centre", "7").await;
     put(&s3_admin(), &bucket, "old").await.unwrap();
+    bed.s3.mend();
 
     bed.condition("files", "BucketReady", "True", "Adopted")
         .await;

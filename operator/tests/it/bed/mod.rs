@@ -1,35 +1,31 @@
 //! What every test stands on: a namespace and a class of its own, an operator in the process, and
 //! words for what tests wait for.
 
+mod operator;
+mod wait;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crds::{FileGateway, FileGatewayClass, FileGatewayStatus};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Resource, ResourceExt};
-use operator::Config;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+
+pub use operator::Operator;
 
 use crate::backends::{address, postgres_login, variable};
 use crate::proxy::Proxy;
+use operator::kube_config;
+use wait::within;
 
 pub const SYSTEM: &str = "filegateway-system";
-/// How long anything may take that the operator does by itself.
-const PATIENCE: Duration = Duration::from_secs(40);
 
 /// One test's part of the cluster.
 pub struct Bed {
@@ -39,49 +35,6 @@ pub struct Bed {
     pub s3: Proxy,
     pub iam: Proxy,
     pub postgres: Proxy,
-}
-
-/// An operator in this process; stops when dropped.
-pub struct Operator {
-    stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<()>,
-    /// Requests about this test's objects.
-    requests: Arc<AtomicUsize>,
-    /// Those of them that were not reads.
-    writes: Arc<AtomicUsize>,
-}
-
-impl Operator {
-    /// Asks it to stop and waits until it has.
-    pub async fn stop(mut self) {
-        self.stop.take().unwrap().send(()).unwrap();
-        tokio::time::timeout(PATIENCE, self.task)
-            .await
-            .expect("the operator stops in time")
-            .unwrap();
-    }
-
-    /// Writes so far.
-    pub fn writes(&self) -> usize {
-        self.writes.load(Ordering::SeqCst)
-    }
-
-    /// Waits until no pass is under way any more, so that what a test does next is seen by a pass
-    /// that begins after it.
-    pub async fn quiet(&self) {
-        let mut before = usize::MAX;
-        while before != self.requests.load(Ordering::SeqCst) {
-            before = self.requests.load(Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_millis(1500)).await;
-        }
-    }
-}
-
-async fn kube_config() -> kube::Config {
-    let file = Kubeconfig::read_from(variable("FGW_TEST_KUBECONFIG")).unwrap();
-    kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
-        .await
-        .unwrap()
 }
 
 impl Bed {
@@ -130,62 +83,6 @@ impl Bed {
         bed.apply_class(json!({})).await;
         let operator = bed.operator(Duration::from_secs(600)).await;
         (bed, operator)
-    }
-
-    /// Starts an operator for this namespace.
-    pub async fn operator(&self, resync: Duration) -> Operator {
-        self.operator_as(kube_config().await, SYSTEM, resync).await
-    }
-
-    /// Starts an operator with the permissions of a ServiceAccount.
-    pub async fn operator_of(&self, namespace: &str, account: &str) -> Operator {
-        let mut kube = kube_config().await;
-        kube.auth_info.impersonate = Some(format!("system:serviceaccount:{namespace}:{account}"));
-        self.operator_as(kube, namespace, Duration::from_secs(600))
-            .await
-    }
-
-    async fn operator_as(&self, kube: kube::Config, home: &str, resync: Duration) -> Operator {
-        let writes = Arc::new(AtomicUsize::new(0));
-        let requests = Arc::new(AtomicUsize::new(0));
-        let (all, changing) = (requests.clone(), writes.clone());
-        let namespace = self.namespace.clone();
-        let count =
-            tower::util::MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
-                // The class has the namespace in its name.
-                if request.uri().path().contains(&namespace) {
-                    all.fetch_add(1, Ordering::SeqCst);
-                    if request.method() != http::Method::GET {
-                        changing.fetch_add(1, Ordering::SeqCst);
-                    }
-                }
-                request
-            });
-        let client = kube::client::ClientBuilder::try_from(kube)
-            .unwrap()
-            .with_layer(&count)
-            .build();
-        let config = Config {
-            operator_namespace: home.into(),
-            gateway_image: "filegateway/gateway:test".into(),
-            watch_namespace: Some(self.namespace.clone()),
-            health_listen: ([127, 0, 0, 1], 0).into(),
-            resync,
-            log: "info".into(),
-        };
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(async move {
-            let shutdown = async {
-                let _ = stopped.await;
-            };
-            operator::run(config, client, shutdown).await.unwrap();
-        });
-        Operator {
-            stop: Some(stop),
-            task,
-            requests,
-            writes,
-        }
     }
 
     /// The class, reached through the test's own proxies, with `changes` merged into its spec.
@@ -320,107 +217,6 @@ impl Bed {
             .collect()
     }
 
-    /// Waits until a condition has this status and reason; answers its message.
-    pub async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> String {
-        let what = format!("{name}: {type_} {status} {reason}");
-        let last = std::sync::Mutex::new(Vec::<Condition>::new());
-        let found = within(&what, async || {
-            let gateway = self.gateways().get_opt(name).await.unwrap();
-            let conditions = gateway?.status?.conditions;
-            let found = conditions
-                .iter()
-                .find(|c| c.type_ == type_ && c.status == status && c.reason == reason)
-                .map(|c| c.message.clone());
-            *last.lock().unwrap() = conditions;
-            found
-        });
-        match found.await {
-            Ok(message) => message,
-            Err(what) => panic!("{what}; last seen: {:#?}", last.lock().unwrap()),
-        }
-    }
-
-    /// Says what the controllers of Kubernetes would say once the pods run.
-    pub async fn pods_available(&self, deployment: &str) {
-        let api = self.api::<Deployment>();
-        let found = self
-            .until(deployment, async || api.get_opt(deployment).await.unwrap())
-            .await;
-        let replicas = found.spec.as_ref().unwrap().replicas;
-        let status = json!({"status": {
-            "observedGeneration": found.metadata.generation,
-            "replicas": replicas,
-            "readyReplicas": replicas,
-            "availableReplicas": replicas,
-            "conditions": [{"type": "Available", "status": "True", "reason": "Simulated"}],
-        }});
-        api.patch_status(deployment, &PatchParams::default(), &Patch::Merge(&status))
-            .await
-            .unwrap();
-    }
-
-    /// Waits until `name` is ready, simulating its pods.
-    pub async fn ready(&self, name: &str) -> FileGateway {
-        let pods = self.condition(name, "WorkloadAvailable", "False", "RolloutInProgress");
-        pods.await;
-        self.pods_available(name).await;
-        let database = self.status(name).await.database.unwrap();
-        if database.type_ == crds::DatabaseType::PostgreSQL {
-            self.pods_available(&format!("{name}-worker")).await;
-        }
-        self.condition(name, "Ready", "True", "AllReady").await;
-        self.gateways().get(name).await.unwrap()
-    }
-
-    /// Waits for `look` to find something.
-    pub async fn until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-        match within(what, look).await {
-            Ok(found) => found,
-            Err(what) => panic!("{what}"),
-        }
-    }
-
-    pub async fn delete(&self, name: &str) {
-        self.gateways()
-            .delete(name, &DeleteParams::default())
-            .await
-            .unwrap();
-    }
-
-    pub async fn gone(&self, name: &str) {
-        let api = self.gateways();
-        self.until(&format!("{name} is gone"), async || {
-            api.get_opt(name).await.unwrap().is_none().then_some(())
-        })
-        .await;
-    }
-
-    /// Waits for an event with this reason; answers its note.
-    pub async fn event(&self, gateway: &str, reason: &str) -> String {
-        let what = format!("event {reason} of {gateway}");
-        self.until(&what, async || {
-            self.events(gateway)
-                .await
-                .into_iter()
-                .find(|event| event.reason.as_deref() == Some(reason))
-                .and_then(|event| event.note)
-        })
-        .await
-    }
-
-    pub async fn events(&self, gateway: &str) -> Vec<Event> {
-        let events = self.api::<Event>().list(&ListParams::default()).await;
-        events
-            .unwrap()
-            .items
-            .into_iter()
-            .filter(|event| {
-                let about = event.regarding.as_ref();
-                about.and_then(|about| about.name.as_deref()) == Some(gateway)
-            })
-            .collect()
-    }
-
     /// Resource versions of a kind's objects by name.
     pub async fn versions<K>(&self) -> BTreeMap<String, String>
     where
@@ -458,22 +254,6 @@ fn merge(target: &mut Value, changes: Value) {
             }
         }
         (target, changes) => *target = changes,
-    }
-}
-
-async fn within<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> Result<T, String> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look().await {
-            return Ok(found);
-        }
-        if tokio::time::Instant::now() > deadline {
-            return Err(format!(
-                "after {} s still waiting for: {what}",
-                PATIENCE.as_secs()
-            ));
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

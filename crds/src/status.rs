@@ -1,0 +1,97 @@
+//! The status of a FileGateway.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::class::{DatabaseServer, IamServer, ObjectStore};
+use crate::gateway::{DatabaseType, DeletionPolicy};
+
+/// What the operator found and made.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FileGatewayStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready` sums up; the others say which step stands where.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The bucket: written before it is created, so that no crash can forget it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<BucketStatus>,
+    /// The database: written before it is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseStatus>,
+    /// The class as last used, so that deletion does not need it to exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<ClassSnapshot>,
+    /// The deletion policy in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// The gateway's address inside the cluster. Example: `http://files.acme.svc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Gateway pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+    /// Gateway pods that answer requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_replicas: Option<i32>,
+    /// Label selector of the gateway pods, for the scale subresource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+}
+
+/// The servers of a class as they were last used.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClassSnapshot {
+    /// Name of the class.
+    pub name: String,
+    /// Its S3 server.
+    pub object_store: ObjectStore,
+    /// Its IAM server.
+    pub iam: IamServer,
+    /// Its PostgreSQL server, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseServer>,
+}
+
+/// The bucket as provisioned.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BucketStatus {
+    /// Its name.
+    pub name: String,
+    /// The S3 endpoint that it was made at.
+    pub endpoint: String,
+    /// Its region.
+    pub region: String,
+    /// Whether the operator made it. Only such a bucket is ever deleted.
+    pub created: bool,
+    /// Written after the bucket was found absent and before it is created: after a crash between
+    /// the creation and its mark, a bucket without a mark is still known as ours.
+    #[serde(default)]
+    pub creating: bool,
+    /// The S3 user that can touch it, named here before it is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+}
+
+/// The database as provisioned.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseStatus {
+    /// Its kind.
+    #[serde(rename = "type")]
+    pub type_: DatabaseType,
+    /// Its name, and that of its role, on PostgreSQL; the volume claim's name for SQLite.
+    pub name: String,
+    /// Host and port of the PostgreSQL server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Whether the operator made it. Only such a database is ever dropped.
+    pub created: bool,
+}

@@ -1,0 +1,134 @@
+//! Words for what tests wait for, and what the controllers of Kubernetes would do meanwhile.
+
+use std::time::Duration;
+
+use crds::FileGateway;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::json;
+
+use super::Bed;
+
+/// How long anything may take that the operator does by itself.
+pub(super) const PATIENCE: Duration = Duration::from_secs(40);
+
+impl Bed {
+    /// Waits until a condition has this status and reason; answers its message.
+    pub async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> String {
+        let what = format!("{name}: {type_} {status} {reason}");
+        let last = std::sync::Mutex::new(Vec::<Condition>::new());
+        let found = within(&what, async || {
+            let gateway = self.gateways().get_opt(name).await.unwrap();
+            let conditions = gateway?.status?.conditions;
+            let found = conditions
+                .iter()
+                .find(|c| c.type_ == type_ && c.status == status && c.reason == reason)
+                .map(|c| c.message.clone());
+            *last.lock().unwrap() = conditions;
+            found
+        });
+        match found.await {
+            Ok(message) => message,
+            Err(what) => panic!("{what}; last seen: {:#?}", last.lock().unwrap()),
+        }
+    }
+
+    /// Says what the controllers of Kubernetes would say once the pods run.
+    pub async fn pods_available(&self, deployment: &str) {
+        let api = self.api::<Deployment>();
+        let found = self
+            .until(deployment, async || api.get_opt(deployment).await.unwrap())
+            .await;
+        let replicas = found.spec.as_ref().unwrap().replicas;
+        let status = json!({"status": {
+            "observedGeneration": found.metadata.generation,
+            "replicas": replicas,
+            "readyReplicas": replicas,
+            "availableReplicas": replicas,
+            "conditions": [{"type": "Available", "status": "True", "reason": "Simulated"}],
+        }});
+        api.patch_status(deployment, &PatchParams::default(), &Patch::Merge(&status))
+            .await
+            .unwrap();
+    }
+
+    /// Waits until `name` is ready, simulating its pods.
+    pub async fn ready(&self, name: &str) -> FileGateway {
+        let pods = self.condition(name, "WorkloadAvailable", "False", "RolloutInProgress");
+        pods.await;
+        self.pods_available(name).await;
+        let database = self.status(name).await.database.unwrap();
+        if database.type_ == crds::DatabaseType::PostgreSQL {
+            self.pods_available(&format!("{name}-worker")).await;
+        }
+        self.condition(name, "Ready", "True", "AllReady").await;
+        self.gateways().get(name).await.unwrap()
+    }
+
+    /// Waits for `look` to find something.
+    pub async fn until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+        match within(what, look).await {
+            Ok(found) => found,
+            Err(what) => panic!("{what}"),
+        }
+    }
+
+    pub async fn delete(&self, name: &str) {
+        self.gateways()
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+
+    pub async fn gone(&self, name: &str) {
+        let api = self.gateways();
+        self.until(&format!("{name} is gone"), async || {
+            api.get_opt(name).await.unwrap().is_none().then_some(())
+        })
+        .await;
+    }
+
+    /// Waits for an event with this reason; answers its note.
+    pub async fn event(&self, gateway: &str, reason: &str) -> String {
+        let what = format!("event {reason} of {gateway}");
+        self.until(&what, async || {
+            self.events(gateway)
+                .await
+                .into_iter()
+                .find(|event| event.reason.as_deref() == Some(reason))
+                .and_then(|event| event.note)
+        })
+        .await
+    }
+
+    pub async fn events(&self, gateway: &str) -> Vec<Event> {
+        let events = self.api::<Event>().list(&ListParams::default()).await;
+        events
+            .unwrap()
+            .items
+            .into_iter()
+            .filter(|event| {
+                let about = event.regarding.as_ref();
+                about.and_then(|about| about.name.as_deref()) == Some(gateway)
+            })
+            .collect()
+    }
+}
+
+pub(super) async fn within<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> Result<T, String> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return Ok(found);
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Err(format!(
+                "after {} s still waiting for: {what}",
+                PATIENCE.as_secs()
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
