@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -13,17 +13,24 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 /// Whether the operator is ready; shared with the server.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<AtomicUsize>);
 
 impl Readiness {
-    /// The caches are filled.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Release);
+    /// Ready after `parts` calls of [`part_done`](Self::part_done).
+    pub fn after(parts: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(parts)))
+    }
+
+    /// One part is ready. Each part may say so once.
+    pub fn part_done(&self) {
+        if self.0.fetch_sub(1, Ordering::AcqRel) == 1 {
+            tracing::info!("ready");
+        }
     }
 
     fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.load(Ordering::Acquire) == 0
     }
 }
 
@@ -91,11 +98,13 @@ mod tests {
     async fn readiness_follows_the_caches() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let readiness = Readiness::default();
+        let readiness = Readiness::after(2);
         let server = tokio::spawn(serve(listener, readiness.clone()));
         assert_eq!(status(address, "/healthz").await, "200");
         assert_eq!(status(address, "/readyz").await, "503");
-        readiness.set();
+        readiness.part_done();
+        assert_eq!(status(address, "/readyz").await, "503");
+        readiness.part_done();
         assert_eq!(status(address, "/readyz").await, "200");
         assert_eq!(status(address, "/else").await, "404");
         server.abort();

@@ -14,5 +14,6 @@ mod names;
 mod outages;
 mod provisioning;
 mod proxy;
+mod readiness;
 mod refusals;
 mod settled;

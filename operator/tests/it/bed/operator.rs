@@ -1,5 +1,6 @@
 //! An operator in the test's own process.
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::backends::variable;
 pub struct Operator {
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
+    /// Where it answers `/readyz`.
+    pub health: SocketAddr,
     /// Requests about this test's objects.
     requests: Arc<AtomicUsize>,
     /// Those of them that were not reads.
@@ -90,11 +93,14 @@ impl Bed {
             .unwrap()
             .with_layer(&count)
             .build();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let health = free.local_addr().unwrap();
+        drop(free);
         let config = Config {
             operator_namespace: home.into(),
             gateway_image: "filegateway/gateway:test".into(),
             watch_namespace: Some(self.namespace.clone()),
-            health_listen: ([127, 0, 0, 1], 0).into(),
+            health_listen: health,
             resync,
             log: "info".into(),
         };
@@ -108,6 +114,7 @@ impl Bed {
         Operator {
             stop: Some(stop),
             task,
+            health,
             requests,
             writes,
         }
