@@ -183,6 +183,8 @@ async fn end_to_end(suite: &mut Suite) -> Result<()> {
 async fn end_to_end_on(suite: &mut Suite, cluster: &Cluster) -> Result<()> {
     on_the_local_one(cluster, &Steps::default()).await?;
     let mut tests = cargo(&["test", "--locked", "-p", "testbed", "--test", "e2e"]);
+    // One at a time: they share two gateways, and some of them take pods down.
+    tests.args(["--", "--test-threads=1"]);
     tests.env("FGW_TEST_RUN", workspace().join("target/run.json"));
     tests.env("FGW_TEST_KUBECTL", cluster.access()?.kubectl);
     suite.check("end-to-end tests", &mut tests)

@@ -56,6 +56,16 @@ async fn an_acknowledged_upload_outlives_its_pods() {
     .await;
     assert_eq!(read.sha256, samples.document.sha256);
     assert_eq!(client.delete(&uploaded.id).await.unwrap(), StatusCode::OK);
+    // What comes after this test finds the gateway whole again.
+    kubectl(&[
+        "rollout",
+        "status",
+        "deployment/files",
+        "-n",
+        "acme",
+        "--timeout=60s",
+    ])
+    .unwrap();
 }
 
 #[tokio::test]
