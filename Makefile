@@ -10,7 +10,8 @@ GATEWAY_IMAGE ?=
 STORAGE_IMAGE ?=
 export OPERATOR_IMAGE GATEWAY_IMAGE STORAGE_IMAGE
 
-TESTBED := cargo run --quiet --locked -p testbed --
+# Not quiet: the first build takes two minutes, and a person should see it go on.
+TESTBED := cargo run --locked -p testbed --
 
 .PHONY: help
 help: ## Show the targets

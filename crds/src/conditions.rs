@@ -74,6 +74,8 @@ pub mod reason {
     pub const REPLICA_FAILURE: &str = "ReplicaFailure";
     /// A Secret that the spec names is missing, or lacks the key.
     pub const SECRET_MISSING: &str = "SecretMissing";
+    /// A Secret that the spec names holds a value that can't be used.
+    pub const SECRET_INVALID: &str = "SecretInvalid";
     /// The signing key is the current one.
     pub const CURRENT: &str = "Current";
     /// The Deployment has its minimum of replicas.

@@ -84,26 +84,35 @@ pub async fn read<const N: usize>(
     Ok(values.map(|value| value.unwrap_or_else(|| Sensitive::new(""))))
 }
 
-/// The resource version of a Secret that has `key`; `None` when it is missing or lacks it.
+/// A key of a Secret that somebody else made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedKey {
+    /// The Secret's resource version.
+    pub version: String,
+    /// Length of the value in bytes, without the newline at its end that gateways trim too.
+    pub length: usize,
+}
+
+/// What can be said of `key` of a Secret; `None` when the Secret is missing or lacks it.
 ///
 /// # Errors
 /// When the API server fails.
-pub async fn version_with_key(
+pub async fn named_key(
     client: &Client,
     namespace: &str,
     name: &str,
     key: &str,
-) -> Result<Option<String>, SecretError> {
-    let secret = get(client, namespace, name).await?;
+) -> Result<Option<NamedKey>, SecretError> {
+    let Some(secret) = get(client, namespace, name).await? else {
+        return Ok(None);
+    };
+    let value = secret.data.as_ref().and_then(|data| data.get(key));
+    let length = value.map_or(0, |value| value.0.trim_ascii_end().len());
     Ok(secret
-        .filter(|secret| {
-            secret
-                .data
-                .as_ref()
-                .and_then(|data| data.get(key))
-                .is_some_and(|value| !value.0.is_empty())
-        })
-        .and_then(|secret| secret.metadata.resource_version))
+        .metadata
+        .resource_version
+        .filter(|_| length > 0)
+        .map(|version| NamedKey { version, length }))
 }
 
 /// The data of `owner`'s Secret called `name`; `None` when it is not there, or when somebody has

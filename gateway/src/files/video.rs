@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
+use tokio_util::task::TaskTracker;
 
 use super::upload::{BodyError, Intake, send_parts};
 use super::{FileId, Files, FilesError};
@@ -172,14 +173,17 @@ impl Files {
         }
         let upload = self.store.create_multipart_upload(&key, content_type);
         let upload = upload.await.map_err(own)?;
+        let tasks = TaskTracker::new();
         let stored = async {
-            let parts = send_parts(&self.store, &upload, first, &mut intake, None).await?;
+            let parts = send_parts(&self.store, &upload, first, &mut intake, &tasks, None).await?;
             let complete = self
                 .store
                 .complete_multipart_upload(&upload, &parts, length);
             Ok(complete.await?)
         };
         if let Err(error) = stored.await {
+            tasks.close();
+            tasks.wait().await;
             // When this fails too, or is never reached, the janitor finds the upload.
             self.store.abort_multipart_upload(&upload).await.ok();
             return Err(VideoError::Files(error));

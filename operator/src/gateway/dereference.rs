@@ -22,6 +22,10 @@ pub struct Dereferenced {
     pub auth_secret: AuthSecret,
 }
 
+/// Bytes that a shared secret must have: as many as its hash (RFC 7518, 3.2). Gateways refuse to start
+/// with fewer.
+pub const SHORTEST_SECRET: usize = 32;
+
 /// The Secret of `spec.auth.secretRef`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AuthSecret {
@@ -30,6 +34,8 @@ pub enum AuthSecret {
     NotNamed,
     /// It is not there or lacks the key.
     Missing,
+    /// Its value is shorter than [`SHORTEST_SECRET`].
+    TooShort,
     /// It is there, in this version.
     Found(String),
 }
@@ -55,15 +61,11 @@ pub async fn dereference(
     let auth_secret = match &gateway.spec.auth.secret_ref {
         None => AuthSecret::NotNamed,
         Some(reference) => {
-            let found = secrets::version_with_key(
-                client,
-                &owner.namespace,
-                &reference.name,
-                &reference.key,
-            )
-            .await;
+            let found =
+                secrets::named_key(client, &owner.namespace, &reference.name, &reference.key).await;
             match found {
-                Ok(Some(version)) => AuthSecret::Found(version),
+                Ok(Some(key)) if key.length < SHORTEST_SECRET => AuthSecret::TooShort,
+                Ok(Some(key)) => AuthSecret::Found(key.version),
                 Ok(None) | Err(SecretError::Missing { .. }) => AuthSecret::Missing,
                 Err(SecretError::Api { source, .. }) => {
                     return Err(Error::api("read the auth Secret")(source));

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::core::{Selector, SelectorExt};
 
-use super::dereference::{AuthSecret, Dereferenced};
+use super::dereference::{AuthSecret, Dereferenced, SHORTEST_SECRET};
 use crate::meta::Owner;
 use crate::{names, quantity};
 
@@ -195,6 +195,18 @@ fn auth_secret_version(
     };
     match &found.auth_secret {
         AuthSecret::Found(version) => Ok(Some(version.clone())),
+        AuthSecret::TooShort => Err(Finding::no(
+            ACCEPTED,
+            reason::SECRET_INVALID,
+            format!(
+                "Secret {name} in namespace {namespace} has fewer than {SHORTEST_SECRET} bytes under \
+                 {key}: use a longer shared secret, such as `openssl rand -hex 32` makes, here and at \
+                 the issuer",
+                name = reference.name,
+                key = reference.key,
+                namespace = owner.namespace,
+            ),
+        )),
         AuthSecret::NotNamed | AuthSecret::Missing => Err(Finding::no(
             ACCEPTED,
             reason::SECRET_MISSING,

@@ -66,6 +66,15 @@ async fn the_auth_secret_is_named_and_waited_for() {
     );
     bed.apply_secret(&bed.namespace, "jwt", json!({"other": "x"}))
         .await;
+    bed.apply_secret(&bed.namespace, "jwt", json!({"hmac": "x".repeat(31)}))
+        .await;
+    let message = bed
+        .condition("files", "Accepted", "False", "SecretInvalid")
+        .await;
+    assert!(
+        message.contains("32 bytes") && message.contains("openssl"),
+        "{message}"
+    );
     bed.apply_secret(&bed.namespace, "jwt", json!({"hmac": "x".repeat(32)}))
         .await;
     bed.condition("files", "Accepted", "True", "Accepted").await;

@@ -140,7 +140,7 @@ pub async fn test() -> Result<()> {
     )?;
     suite.check(
         "unit and integration tests",
-        &mut among_servers(&["test", "--workspace", "--locked"])?,
+        &mut among_servers(&["test", "--workspace", "--locked", "--no-fail-fast"])?,
     )?;
     match host::can_host_a_node() {
         Ok(()) => end_to_end(&mut suite).await?,

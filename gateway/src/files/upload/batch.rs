@@ -131,7 +131,15 @@ impl UploadBatch {
         let upload = self.ledger.run(begin).await?;
         let store = self.files.store.clone();
         let heartbeat = Some(&mut self.heartbeat);
-        let parts = send_parts(&store, &upload, first, intake, heartbeat).await?;
+        let parts = send_parts(
+            &store,
+            &upload,
+            first,
+            intake,
+            self.ledger.tasks(),
+            heartbeat,
+        )
+        .await?;
         let (size, ledger) = (intake.size(), self.ledger.clone());
         let complete = async move {
             store

@@ -49,6 +49,11 @@ impl Ledger {
         begun.iter().map(|file| file.id).collect()
     }
 
+    /// The tasks that undoing waits for.
+    pub(super) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
     /// Runs a step to its end, also when the caller is dropped while it waits.
     pub(super) async fn run<T, F>(&self, step: F) -> Result<T, FilesError>
     where

@@ -1,8 +1,11 @@
 //! Sending a body in parts, a few at a time.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use futures_util::Stream;
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 use super::super::FilesError;
 use super::heartbeat::Heartbeat;
@@ -13,29 +16,34 @@ use crate::store::{MultipartUpload, Store, StoreError, UploadedPart};
 /// three parts in memory.
 const IN_FLIGHT: usize = 2;
 
-/// Sends `first` and everything after it; gives the parts back in order. When it fails or is
-/// dropped, the parts on their way are cut off; the upload itself is the caller's to abort.
+type Sending = JoinHandle<Result<UploadedPart, StoreError>>;
+
+/// Sends `first` and everything after it; gives the parts back in order.
+///
+/// Each part is a task of `tasks`. When this fails or is dropped, the parts on their way go on, and
+/// whoever aborts the upload waits for `tasks` first: S3 lets a part that arrives during the abort
+/// outlive it.
 pub(in crate::files) async fn send_parts<S>(
     store: &Store,
     upload: &MultipartUpload,
     first: Part,
     intake: &mut Intake<S>,
+    tasks: &TaskTracker,
     mut heartbeat: Option<&mut Heartbeat>,
 ) -> Result<Vec<UploadedPart>, FilesError>
 where
     S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin,
 {
-    let mut sending = JoinSet::new();
+    let mut sending = VecDeque::with_capacity(IN_FLIGHT);
     let mut sent = Vec::new();
-    let mut number = 0;
     let mut part = first;
-    loop {
+    for number in 1.. {
         if sending.len() == IN_FLIGHT {
             take(&mut sending, &mut sent).await?;
         }
-        number += 1;
         let (store, upload, bytes) = (store.clone(), upload.clone(), part.bytes);
-        sending.spawn(async move { store.upload_part(&upload, number, bytes).await });
+        let send = async move { store.upload_part(&upload, number, bytes).await };
+        sending.push_back(tasks.spawn(send));
         if part.last {
             break;
         }
@@ -47,21 +55,23 @@ where
     while !sending.is_empty() {
         take(&mut sending, &mut sent).await?;
     }
-    sent.sort_by_key(|part: &UploadedPart| part.number);
     Ok(sent)
 }
 
+/// Waits for the oldest part on its way.
 async fn take(
-    sending: &mut JoinSet<Result<UploadedPart, StoreError>>,
+    sending: &mut VecDeque<Sending>,
     sent: &mut Vec<UploadedPart>,
 ) -> Result<(), FilesError> {
-    match sending.join_next().await {
-        None => Ok(()),
-        Some(Ok(part)) => {
+    let Some(oldest) = sending.pop_front() else {
+        return Ok(());
+    };
+    match oldest.await {
+        Ok(part) => {
             sent.push(part?);
             Ok(())
         }
-        Some(Err(join)) => Err(FilesError::Store {
+        Err(join) => Err(FilesError::Store {
             action: "store a part",
             source: join.into(),
         }),
