@@ -1,5 +1,6 @@
 //! The same main job against `gateway dev`, for machines that can't host a node.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -30,6 +31,9 @@ pub async fn on_dev(steps: &Steps) -> Result<()> {
         .await?;
     let state = cache::folder(STATE);
     std::fs::create_dir_all(&state).at("create", &state)?;
+    // What the gateway announces holds tokens, and its output goes to a file here.
+    let private = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(&state, private).at("close", &state)?;
     let run = steps
         .step("start `gateway dev`", async {
             let run = start(&program, &state).await?;

@@ -9,7 +9,7 @@ use super::Access;
 use super::organizations::{GATEWAY, Organization};
 use crate::error::IoContext;
 use crate::process::Server;
-use crate::{Error, Result, cache, recorded};
+use crate::{Error, Result, cache, command, recorded};
 
 /// How long the way to a ready gateway may take to open.
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
@@ -101,15 +101,26 @@ fn node_port_service(organization: &Organization, selector: &str) -> Value {
 }
 
 fn forward(access: &Access, organization: &Organization, port: u16) -> Result<()> {
+    // A forward stays with the pod that it began with, so that has to be one that will stay.
+    let deployment = format!("deployment/{GATEWAY}");
+    let namespace = organization.name;
+    command::run(&mut access.kubectl(&[
+        "rollout",
+        "status",
+        &deployment,
+        "--namespace",
+        namespace,
+        "--timeout=120s",
+    ]))?;
     let state = cache::folder(STATE);
     std::fs::create_dir_all(&state).at("create", &state)?;
-    let command = access.kubectl(&[
+    let forward = access.kubectl(&[
         "port-forward",
         "--namespace",
         organization.name,
         &format!("service/{GATEWAY}"),
         &format!("{port}:80"),
     ]);
-    let server = Server::start(&format!("forward-{}", organization.name), command, &state)?;
+    let server = Server::start(&format!("forward-{}", organization.name), forward, &state)?;
     recorded::leave_running(server, &state.join("pids"))
 }
