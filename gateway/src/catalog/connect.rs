@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -13,6 +13,12 @@ use super::{ACQUIRE_TIMEOUT, Catalog, CatalogError};
 
 /// A connection that rested longer than this is asked for a sign of life before it is used.
 const PING_AFTER: Duration = Duration::from_secs(5);
+
+/// How long a statement waits for another process's lock on a SQLite file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The pause between two tries where SQLite does not wait by itself.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Which database, and how much of it.
 #[derive(Clone)]
@@ -52,7 +58,7 @@ async fn sqlite(settings: &Settings) -> Result<Pool, CatalogError> {
         .map_err(|_| CatalogError::Url)?
         .create_if_missing(true)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5))
+        .busy_timeout(BUSY_TIMEOUT)
         .journal_mode(SqliteJournalMode::Wal)
         // FULL: in WAL mode NORMAL may lose the last commits when the power goes, and an
         // acknowledged upload must not be lost.
@@ -67,16 +73,30 @@ async fn sqlite(settings: &Settings) -> Result<Pool, CatalogError> {
             .max_lifetime(None)
             .test_before_acquire(false)
     };
-    // The writer first: it turns WAL mode on, which readers can't do beside each other.
-    let writer = pool(1)
-        .connect_with(options.clone())
-        .await
-        .map_err(CatalogError::Connect)?;
+    // The writer first: it turns WAL mode on, which readers can't do beside each other. Nor can the
+    // writers of several processes: SQLite refuses that at once, whatever the busy timeout.
+    let started = Instant::now();
+    let writer = loop {
+        match pool(1).connect_with(options.clone()).await {
+            Ok(writer) => break writer,
+            Err(error) if is_busy(&error) && started.elapsed() < BUSY_TIMEOUT => {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            Err(error) => return Err(CatalogError::Connect(error)),
+        }
+    };
     let readers = pool(settings.max_connections.max(1))
         .connect_with(options)
         .await
         .map_err(CatalogError::Connect)?;
     Ok(Pool::Sqlite { readers, writer })
+}
+
+/// Whether another connection holds the file: SQLITE_BUSY, 5, with or without an extension.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let code = code.and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }
 
 async fn postgres(settings: &Settings) -> Result<Pool, CatalogError> {
