@@ -213,7 +213,7 @@ async fn a_file_deleted_while_worked_on_leaves_nothing(world: Arc<World>) {
         // Let it come to the end of what it has in hand.
         tokio::time::sleep(Duration::from_millis(1500)).await;
         worker.stop().await;
-        // A store under load may refuse to delete what the worker is just writing; the janitor's then.
+        // `Files::delete` promises no more: what could not be deleted at once is the janitor's.
         world.files.sweep(Duration::ZERO).await.unwrap();
         world.assert_nothing_is_left(&[]).await;
     }
