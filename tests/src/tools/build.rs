@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// How often a line says that a long build is still going on.
 const REMINDER: Duration = Duration::from_secs(30);
 
+/// Compilers live for seconds: collecting their garbage less often is a sixth of the time saved.
+const COMPILER_GOGC: &str = "400";
+
 /// Where the cache keeps a tool: `tools/PROJECT-VERSION/NAME`.
 pub(super) fn target(tool: Tool) -> PathBuf {
     let folder = format!("{}-{}", tool.project(), tool.version());
@@ -92,12 +95,17 @@ fn command(tools: &[Tool], into: &Path) -> Command {
         command.args(["build", "-mod=readonly", "-ldflags", &version, "-o"]);
         command.arg(into.join("")).args(packages);
     } else {
-        command.arg("install").args(packages).env("GOBIN", into);
+        command.arg("install");
+        if tools.iter().all(|tool| tool.is_seldom_run()) {
+            command.arg("-gcflags=all=-l");
+        }
+        command.args(packages).env("GOBIN", into);
     }
     // Without cgo the programs are static: they run in images that have no C library.
     command
         .env("CGO_ENABLED", "0")
-        .env("GOFLAGS", "-buildvcs=false -trimpath");
+        .env("GOFLAGS", "-buildvcs=false -trimpath")
+        .env("GOGC", COMPILER_GOGC);
     command
 }
 
@@ -193,6 +201,15 @@ mod tests {
         assert_eq!(
             display(&command),
             "go install github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+        );
+    }
+
+    #[test]
+    fn a_program_that_carries_no_load_is_compiled_fast() {
+        let command = command(&[Tool::Helm], Path::new("/into"));
+        assert_eq!(
+            display(&command),
+            "go install -gcflags=all=-l helm.sh/helm/v4/cmd/helm@v4.3.1"
         );
     }
 
