@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::api::{Delivery, State};
 use crate::auth::jwks::{FetchError, Jwks, Location};
 use crate::auth::{
-    FileTokens, KeySource, SigningKeys, SigningKeysError, Verifier, VerifierSettings,
+    FileTokens, KeySource, Playback, SigningKeys, SigningKeysError, Verifier, VerifierSettings,
 };
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::causes::causes;
@@ -100,11 +100,12 @@ impl App {
     /// # Errors
     /// [`AppError`] when a key can't be loaded.
     pub async fn state(&self, config: &Config) -> Result<State, AppError> {
-        let signing_keys = SigningKeys::open(&config.tokens.keys_file)
+        let keys = SigningKeys::open(&config.tokens.keys_file)
             .await
             .map_err(AppError::SigningKeys)?;
-        let organization = config.backends.organization.clone();
-        let tokens = FileTokens::new(signing_keys, organization, config.tokens.lifetime);
+        let (keys, organization) = (Arc::new(keys), &config.backends.organization);
+        let tokens = FileTokens::new(keys.clone(), organization.clone(), config.tokens.lifetime);
+        let playback = Playback::new(keys, organization.clone(), config.tokens.playback);
         let uploads = config.backends.uploads;
         let max_upload_bytes = uploads
             .max_file_bytes
@@ -114,6 +115,7 @@ impl App {
             files: self.files.clone(),
             verifier: Arc::new(verifier(config).await?),
             tokens: Arc::new(tokens),
+            playback: Arc::new(playback),
             delivery: match config.backends.access.delivery {
                 config::Delivery::Proxy => Delivery::Proxy,
                 config::Delivery::Redirect => Delivery::Redirect,

@@ -37,6 +37,27 @@ impl<T: ToJSON + Send> ApiResponse for Success<T> {
     }
 }
 
+/// A success that has nothing to say.
+pub struct NoContent;
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        Response::builder()
+            .status(http::StatusCode::NO_CONTENT)
+            .finish()
+    }
+}
+
+impl ApiResponse for NoContent {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![empty(204, "Done")],
+        }
+    }
+
+    fn register(_registry: &mut Registry) {}
+}
+
 /// The bytes of a file, or word that the client has them already.
 pub struct Download(pub Response);
 
@@ -122,8 +143,8 @@ impl<S: Statuses> ApiResponse for Failure<S> {
 
 fn failure(status: u16) -> MetaResponse {
     let description = match status {
-        401 => "Not signed in, or the token is invalid or expired",
-        403 => "The caller belongs to another organization",
+        401 => "Not signed in, or the token is invalid, expired or revoked",
+        403 => "The caller belongs to another organization, or may not do this",
         404 => "Not found",
         412 => "A condition of the request does not hold",
         413 => "A file is too large",

@@ -21,6 +21,12 @@ impl From<FilesError> for Problem {
             FilesError::NotFound => {
                 Self::new(StatusCode::NOT_FOUND, "file_not_found", "File not found")
             }
+            FilesError::TokenRevoked => refused("token_revoked", error.to_string()),
+            FilesError::AdminOnly => Self::new(
+                StatusCode::FORBIDDEN,
+                "admin_only",
+                "Only an admin of the organization may do this",
+            ),
             FilesError::NoFiles => FieldError::missing(&["body", "files"]).into(),
             FilesError::TooManyFiles { limit } => FieldError::new(
                 &["body", "files"],

@@ -21,26 +21,34 @@ pub trait Parameter: Type + Sized {
     ///
     /// # Errors
     /// What is wrong, and pydantic's name for it.
-    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, (&'static str, &'static str)>;
+    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, Wrong>;
 }
 
-const MISSING: (&str, &str) = ("Field required", "missing");
+/// What is wrong with a parameter, and a name for it.
+type Wrong = (&'static str, &'static str);
+
+/// The text of a parameter, `None` for an absent one.
+type Found<'a> = Result<Option<Cow<'a, str>>, Wrong>;
+
+const REPEATED: Wrong = ("Field should be given once", "repeated");
+
+const MISSING: Wrong = ("Field required", "missing");
 
 impl Parameter for String {
-    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, (&'static str, &'static str)> {
+    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, Wrong> {
         text.map(Cow::into_owned).ok_or(MISSING)
     }
 }
 
 impl Parameter for Uuid {
-    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, (&'static str, &'static str)> {
+    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, Wrong> {
         Self::parse_str(&text.ok_or(MISSING)?)
             .map_err(|_| ("Input should be a valid UUID", "uuid_parsing"))
     }
 }
 
 impl<T: Parameter> Parameter for Option<T> {
-    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, (&'static str, &'static str)> {
+    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, Wrong> {
         text.map(|text| T::parse(Some(text))).transpose()
     }
 }
@@ -74,15 +82,16 @@ macro_rules! parameter {
                 _body: &mut RequestBody,
                 options: ExtractParamOptions<T>,
             ) -> Result<Self> {
-                let text: fn(&'a Request, &str) -> Option<Cow<'a, str>> = $text;
+                let text: fn(&'a Request, &str) -> Found<'a> = $text;
                 // poem-openapi numbers the parameters of a path and does not tell their names.
                 let name = match options.name {
                     "param0" => "file_id",
                     name => name,
                 };
-                Ok(Self(T::parse(text(request, options.name)).map_err(
-                    |(message, kind)| FieldError::new(&[$place, name], message, kind),
-                )))
+                let value = text(request, options.name).and_then(T::parse);
+                Ok(Self(value.map_err(|(message, kind)| {
+                    FieldError::new(&[$place, name], message, kind)
+                })))
             }
         }
     };
@@ -91,24 +100,30 @@ macro_rules! parameter {
 parameter! {
     /// A segment of the path. (poem-openapi knows it by this name.)
     Path, "path", Path,
-    |request, name| request.raw_path_param(name).map(Cow::Borrowed)
+    |request, name| Ok(request.raw_path_param(name).map(Cow::Borrowed))
 }
 
 parameter! {
-    /// A parameter of the query; of several the last.
+    /// A parameter of the query. One that is there twice is wrong: of two tokens, a proxy in front
+    /// might have looked at the other.
     Query, "query", Query,
     |request, name| {
-        form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
-            .filter(|(found, _)| found == name)
-            .last()
-            .map(|(_, value)| value)
+        let mut found =
+            form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
+                .filter(|(found, _)| found == name)
+                .map(|(_, value)| value);
+        let value = found.next();
+        match found.next() {
+            Some(_) => Err(REPEATED),
+            None => Ok(value),
+        }
     }
 }
 
 parameter! {
     /// A header.
     Header, "header", Header,
-    |request, name| request.header(name).map(Cow::Borrowed)
+    |request, name| Ok(request.header(name).map(Cow::Borrowed))
 }
 
 /// Collects what is wrong with a request's fields.

@@ -6,7 +6,7 @@ use http::StatusCode;
 use poem::Request;
 
 use super::problem::Problem;
-use crate::auth::{FileTokens, Verifier};
+use crate::auth::{FileTokens, Playback, Verifier};
 use crate::files::Files;
 
 /// How the bytes of a file reach the client.
@@ -27,6 +27,8 @@ pub struct State {
     pub verifier: Arc<Verifier>,
     /// Mints and checks file tokens.
     pub tokens: Arc<FileTokens>,
+    /// Lets playback go on after a file token's end.
+    pub playback: Arc<Playback>,
     /// How bytes are handed out.
     pub delivery: Delivery,
     /// The longest upload body that can be within the limits, in bytes.

@@ -12,3 +12,15 @@ pub struct Caller {
     /// Whether the roles claim names the organization's admin role.
     pub admin: bool,
 }
+
+/// The longest subject that is accepted, in bytes. OpenID Connect allows 255; it has to fit into an
+/// index of the catalogue.
+const MAX_SUBJECT_BYTES: usize = 1024;
+
+impl Caller {
+    /// Whether a caller can be called so: a name that says something, of at most 1024 bytes and
+    /// without control characters, which PostgreSQL and logs do not take.
+    pub fn is_subject(name: &str) -> bool {
+        !name.is_empty() && name.len() <= MAX_SUBJECT_BYTES && !name.contains(char::is_control)
+    }
+}

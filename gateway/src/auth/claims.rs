@@ -33,8 +33,8 @@ impl ClaimNames {
     ) -> Result<Caller, AuthError> {
         let subject = lookup(claims, &self.subject)
             .and_then(Value::as_str)
-            .filter(|subject| !subject.is_empty())
-            .ok_or(AuthError::Invalid("it names no subject"))?;
+            .filter(|subject| Caller::is_subject(subject))
+            .ok_or(AuthError::Invalid("it names no subject that can be used"))?;
         if !lookup(claims, &self.organization)
             .is_some_and(|claim| words(claim, false).any(|word| word == organization))
         {
@@ -131,6 +131,8 @@ mod tests {
             json!({"org": "acme"}),
             json!({"sub": "", "org": "acme"}),
             json!({"sub": 7, "org": "acme"}),
+            json!({"sub": "a\0na", "org": "acme"}),
+            json!({"sub": "a".repeat(1025), "org": "acme"}),
         ] {
             assert!(matches!(
                 caller(&names(), claims),

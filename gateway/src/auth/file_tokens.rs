@@ -1,43 +1,25 @@
 //! File tokens: short licences to read, for places where no header can be set (`<video src>`).
 //!
-//! A token is a JWS (HS256) of a type of its own, so that neither a caller's JWT passes for a file
-//! token nor the other way round. It repeats who asked for it; the permission itself is checked at
-//! each use, with the rules of [`super::policy`].
+//! A token repeats who asked for it; the permission itself is checked at each use, with the rules of
+//! [`super::policy`], and so are the revocations since.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::licences::{Kind, Licence, seconds};
 use super::{AuthError, Caller, SigningKeys};
 
-/// The header type (RFC 8725, 3.11) that only file tokens have.
-const TYPE: &str = "filegateway-file+jwt";
-
-/// The one thing that a file token is good for.
-const PURPOSE: &str = "read";
-
-/// Longer tokens are refused unread, in bytes.
-const MAX_TOKEN_BYTES: usize = 4 * 1024;
+const FILE_TOKEN: Kind = Kind {
+    typ: "filegateway-file+jwt",
+    purpose: "read",
+};
 
 /// Tokens of one caller that are minted within this many seconds are equal, so that a page that asks
 /// for a token per video gets one URL per video, and the browser's cache can work. The window comes
 /// off the lifetime, and is at most a tenth of it.
 const WINDOW_SECONDS: u64 = 30;
-
-#[derive(Serialize, Deserialize)]
-struct Claims {
-    purpose: String,
-    sub: String,
-    org: String,
-    admin: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    file: Option<Uuid>,
-    iat: u64,
-    exp: u64,
-}
 
 /// A token, and how long it is of use.
 pub struct MintedToken {
@@ -49,27 +31,53 @@ pub struct MintedToken {
     pub refresh_after: SystemTime,
 }
 
-/// What a valid file token allows.
+/// What a genuine file token allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadGrant {
     /// In whose name.
     pub caller: Caller,
     /// The only file that it is good for, when it was made for one.
     pub file: Option<Uuid>,
-    /// How long it is still good.
+    /// How many revocations the organization had seen when it was minted.
+    pub epoch: i64,
+    /// How long it is still good; zero when it is over.
     pub remaining: Duration,
+}
+
+impl From<Licence> for ReadGrant {
+    fn from(licence: Licence) -> Self {
+        Self {
+            remaining: licence.remaining(SystemTime::now()),
+            caller: licence.caller,
+            file: licence.file,
+            epoch: licence.epoch,
+        }
+    }
+}
+
+impl ReadGrant {
+    /// The grant, unless it is over.
+    ///
+    /// # Errors
+    /// [`AuthError::Expired`] if it is.
+    pub fn in_time(self) -> Result<Self, AuthError> {
+        if self.remaining.is_zero() {
+            return Err(AuthError::Expired);
+        }
+        Ok(self)
+    }
 }
 
 /// Mints and checks the file tokens of one organization.
 pub struct FileTokens {
-    keys: SigningKeys,
+    keys: Arc<SigningKeys>,
     organization: String,
     lifetime: Duration,
 }
 
 impl FileTokens {
     /// Tokens of `organization`, signed with `keys`, good for at most `lifetime`.
-    pub fn new(keys: SigningKeys, organization: String, lifetime: Duration) -> Self {
+    pub fn new(keys: Arc<SigningKeys>, organization: String, lifetime: Duration) -> Self {
         Self {
             keys,
             organization,
@@ -77,7 +85,13 @@ impl FileTokens {
         }
     }
 
+    /// How long a token is good at most.
+    pub fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
     /// A token with which `caller` may read `file`, or without one, any file that they may read.
+    /// `epoch` is how many revocations the organization has seen.
     ///
     /// # Errors
     /// [`AuthError::Invalid`] when the key can't sign, which no accepted key does.
@@ -85,14 +99,16 @@ impl FileTokens {
         &self,
         caller: &Caller,
         file: Option<Uuid>,
+        epoch: i64,
     ) -> Result<MintedToken, AuthError> {
-        self.mint_at(caller, file, SystemTime::now()).await
+        self.mint_at(caller, file, epoch, SystemTime::now()).await
     }
 
     async fn mint_at(
         &self,
         caller: &Caller,
         file: Option<Uuid>,
+        epoch: i64,
         now: SystemTime,
     ) -> Result<MintedToken, AuthError> {
         let lifetime = self.lifetime.as_secs();
@@ -100,23 +116,15 @@ impl FileTokens {
         let now = seconds(now);
         let issued = now - now % window;
         let expires = issued + lifetime;
-        let pair = self.keys.pair().await;
-        let mut header = Header::new(Algorithm::HS256);
-        header.typ = Some(TYPE.to_owned());
-        header.kid = Some(pair.current.id.clone());
-        let claims = Claims {
-            purpose: PURPOSE.to_owned(),
-            sub: caller.subject.clone(),
-            org: caller.organization.clone(),
-            admin: caller.admin,
+        let licence = Licence {
+            caller: caller.clone(),
             file,
-            iat: issued,
-            exp: expires,
+            epoch,
+            issued,
+            expires,
         };
-        let token = encode(&header, &claims, &pair.current.encoding)
-            .map_err(|_| AuthError::Invalid("it could not be signed"))?;
         Ok(MintedToken {
-            token,
+            token: licence.sign(&FILE_TOKEN, &self.keys).await?,
             expires_at: UNIX_EPOCH + Duration::from_secs(expires),
             refresh_after: UNIX_EPOCH + Duration::from_secs(issued + lifetime * 4 / 5),
         })
@@ -128,54 +136,17 @@ impl FileTokens {
     /// [`AuthError::Expired`] when it is over, [`AuthError::Invalid`] when this gateway did not make
     /// it for reading.
     pub async fn check(&self, token: &str) -> Result<ReadGrant, AuthError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(AuthError::Invalid("it is too long"));
-        }
-        let header = decode_header(token).map_err(|_| AuthError::Invalid("it is no file token"))?;
-        if header.typ.as_deref() != Some(TYPE) || header.alg != Algorithm::HS256 {
-            return Err(AuthError::Invalid("it is no file token"));
-        }
-        let pair = self.keys.pair().await;
-        let key = header
-            .kid
-            .as_deref()
-            .and_then(|kid| pair.find(kid))
-            .ok_or(AuthError::Invalid("its key is not in use here"))?;
-        let mut validation = Validation::new(Algorithm::HS256);
-        // Signer and verifier are one and the same.
-        validation.leeway = 0;
-        validation.validate_aud = false;
-        let claims = decode::<Claims>(token, &key.decoding, &validation)
-            .map_err(|error| match error.kind() {
-                ErrorKind::ExpiredSignature => AuthError::Expired,
-                ErrorKind::InvalidSignature => AuthError::Invalid("its signature is wrong"),
-                _ => AuthError::Invalid("it is no file token"),
-            })?
-            .claims;
-        if claims.purpose != PURPOSE || claims.org != self.organization {
-            return Err(AuthError::Invalid("it is not for reading here"));
-        }
-        // The library takes the second in which a token ends as still good.
-        let remaining = claims
-            .exp
-            .checked_sub(seconds(SystemTime::now()))
-            .filter(|remaining| *remaining > 0)
-            .ok_or(AuthError::Expired)?;
-        Ok(ReadGrant {
-            caller: Caller {
-                subject: claims.sub,
-                organization: claims.org,
-                admin: claims.admin,
-            },
-            file: claims.file,
-            remaining: Duration::from_secs(remaining),
-        })
+        self.read(token).await?.in_time()
     }
-}
 
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+    /// What `token` allows, or allowed before it was over.
+    ///
+    /// # Errors
+    /// [`AuthError::Invalid`] when this gateway did not make it for reading.
+    pub async fn read(&self, token: &str) -> Result<ReadGrant, AuthError> {
+        let licence = Licence::verify(token, &FILE_TOKEN, &self.keys, &self.organization).await?;
+        Ok(licence.into())
+    }
 }
 
 #[cfg(test)]
@@ -184,7 +155,7 @@ mod tests {
 
     use base64::Engine;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-    use jsonwebtoken::EncodingKey;
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, decode_header, encode};
     use serde_json::{Value, json};
 
     use super::*;
@@ -201,7 +172,7 @@ mod tests {
         let path = folder.join("keys.json");
         write(&path, &keys);
         let keys = SigningKeys::open(path).await.unwrap();
-        FileTokens::new(keys, "acme".into(), Duration::from_secs(lifetime))
+        FileTokens::new(Arc::new(keys), "acme".into(), Duration::from_secs(lifetime))
     }
 
     fn ana() -> Caller {
@@ -217,10 +188,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let tokens = tokens(folder.path(), json!({"current": key("a", 1)}), 300).await;
         let file = Uuid::new_v4();
-        let minted = tokens.mint(&ana(), Some(file)).await.unwrap();
+        let minted = tokens.mint(&ana(), Some(file), 3).await.unwrap();
         let grant = tokens.check(&minted.token).await.unwrap();
         assert_eq!(grant.caller, ana());
-        assert_eq!(grant.file, Some(file));
+        assert_eq!((grant.file, grant.epoch), (Some(file), 3));
         assert!(grant.remaining <= Duration::from_secs(300));
         assert!(grant.remaining >= Duration::from_secs(269));
     }
@@ -230,9 +201,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let tokens = tokens(folder.path(), json!({"current": key("a", 1)}), 300).await;
         let at = |second: u64| UNIX_EPOCH + Duration::from_secs(3_000_000_000 + second);
-        let first = tokens.mint_at(&ana(), None, at(0)).await.unwrap().token;
-        let last = tokens.mint_at(&ana(), None, at(29)).await.unwrap().token;
-        let next = tokens.mint_at(&ana(), None, at(30)).await.unwrap().token;
+        let first = tokens.mint_at(&ana(), None, 0, at(0)).await.unwrap().token;
+        let last = tokens.mint_at(&ana(), None, 0, at(29)).await.unwrap().token;
+        let next = tokens.mint_at(&ana(), None, 0, at(30)).await.unwrap().token;
         assert_eq!(first, last);
         assert_ne!(first, next);
     }
@@ -242,8 +213,35 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let tokens = tokens(folder.path(), json!({"current": key("a", 1)}), 300).await;
         let past = SystemTime::now() - Duration::from_secs(301);
-        let old = tokens.mint_at(&ana(), None, past).await.unwrap().token;
+        let old = tokens.mint_at(&ana(), None, 0, past).await.unwrap().token;
         assert!(matches!(tokens.check(&old).await, Err(AuthError::Expired)));
+    }
+
+    #[tokio::test]
+    async fn a_token_is_over_in_the_second_in_which_it_ends() {
+        let licence = Licence {
+            caller: ana(),
+            file: None,
+            epoch: 0,
+            issued: 100,
+            expires: 400,
+        };
+        let remaining = |second: u64| licence.remaining(UNIX_EPOCH + Duration::from_secs(second));
+        assert_eq!(remaining(399), Duration::from_secs(1));
+        assert_eq!(remaining(400), Duration::ZERO);
+        assert_eq!(remaining(401), Duration::ZERO);
+        // A clock that was set back does not end a token early.
+        assert_eq!(remaining(99), Duration::from_secs(301));
+    }
+
+    #[tokio::test]
+    async fn an_old_token_is_genuine_but_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = tokens(folder.path(), json!({"current": key("a", 1)}), 300).await;
+        let past = SystemTime::now() - Duration::from_secs(301);
+        let old = tokens.mint_at(&ana(), None, 0, past).await.unwrap().token;
+        let grant = tokens.read(&old).await.unwrap();
+        assert_eq!((grant.caller, grant.remaining), (ana(), Duration::ZERO));
     }
 
     #[tokio::test]
@@ -251,7 +249,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.json");
         let tokens = tokens(folder.path(), json!({"current": key("a", 1)}), 300).await;
-        let old = tokens.mint(&ana(), None).await.unwrap().token;
+        let old = tokens.mint(&ana(), None, 0).await.unwrap().token;
 
         write(
             &path,
@@ -259,7 +257,7 @@ mod tests {
         );
         tokio::time::sleep(Duration::from_millis(1100)).await;
         assert!(tokens.check(&old).await.is_ok());
-        let new = tokens.mint(&ana(), None).await.unwrap().token;
+        let new = tokens.mint(&ana(), None, 0).await.unwrap().token;
         assert_eq!(decode_header(&new).unwrap().kid.as_deref(), Some("b"));
 
         write(&path, &json!({"current": key("b", 2)}));
@@ -279,9 +277,21 @@ mod tests {
     async fn no_prefix_and_no_changed_byte_of_a_token_is_accepted() {
         let folder = tempfile::tempdir().unwrap();
         let tokens = tokens(folder.path(), json!({"current": key("a", 1)}), 300).await;
-        let good = tokens.mint(&ana(), None).await.unwrap().token;
+        let good = tokens.mint(&ana(), None, 0).await.unwrap().token;
         for end in 0..good.len() {
             assert!(tokens.check(&good[..end]).await.is_err(), "prefix of {end}");
+        }
+        // The last character of a signature of 32 bytes has two bits that mean nothing.
+        let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/=";
+        for last in alphabet.chars().filter(|last| !good.ends_with(*last)) {
+            let changed = format!("{}{last}", &good[..good.len() - 1]);
+            assert!(tokens.check(&changed).await.is_err(), "{last} at the end");
+        }
+        for (at, byte) in good.bytes().enumerate().filter(|(_, byte)| *byte != b'.') {
+            let flipped = if byte == b'A' { "B" } else { "A" };
+            let mut changed = good.clone();
+            changed.replace_range(at..=at, flipped);
+            assert!(tokens.check(&changed).await.is_err(), "changed at {at}");
         }
         let payload = good.split('.').nth(1).unwrap();
         let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
@@ -305,10 +315,15 @@ mod tests {
                 "iat": 0, "exp": seconds(SystemTime::now()) + 60});
             encode(&header, &claims, &EncodingKey::from_secret(&[1; 32])).unwrap()
         };
-        assert!(tokens.check(&sign(TYPE, "acme", "read")).await.is_ok());
+        assert!(
+            tokens
+                .check(&sign(FILE_TOKEN.typ, "acme", "read"))
+                .await
+                .is_ok()
+        );
         for foreign in [
-            sign(TYPE, "globex", "read"),
-            sign(TYPE, "acme", "write"),
+            sign(FILE_TOKEN.typ, "globex", "read"),
+            sign(FILE_TOKEN.typ, "acme", "write"),
             sign("JWT", "acme", "read"),
         ] {
             assert!(matches!(

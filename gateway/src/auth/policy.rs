@@ -4,7 +4,9 @@
 //! | --- | --- | --- | --- |
 //! | read by id | yes | yes | only when the file's visibility is `organization` |
 //! | read by location | yes | yes | yes, unless `access.locations` is `Owner` (then as by id) |
-//! | delete, change | yes | yes | no |
+//! | delete, change, revoke its tokens | yes | yes | no |
+//! | revoke a caller's own tokens | yes | yes | yes |
+//! | revoke somebody else's tokens | no | yes | no |
 //!
 //! Anyone outside the organization never becomes a [`Caller`], so there is no column for them.
 
@@ -55,7 +57,12 @@ pub fn may_read_by_location(caller: &Caller, file: Protected<'_>, access: Locati
     }
 }
 
-/// Whether `caller` may delete or change the file.
+/// Whether `caller` may revoke the file tokens of `subject`.
+pub fn may_revoke(caller: &Caller, subject: &str) -> bool {
+    caller.admin || caller.subject == subject
+}
+
+/// Whether `caller` may delete or change the file, or revoke the tokens that open it.
 pub fn may_change(caller: &Caller, file: Protected<'_>) -> bool {
     same_organization(caller, file) && (caller.admin || caller.subject == file.owner)
 }
@@ -108,6 +115,10 @@ mod tests {
         owner_changes: may_change(&caller("ana", false), file(Organization)) => true;
         admin_changes: may_change(&caller("bo", true), file(Organization)) => true;
         member_does_not_change: may_change(&caller("bo", false), file(Organization)) => false;
+        caller_revokes_own_tokens: may_revoke(&caller("ana", false), "ana") => true;
+        admin_revokes_own_tokens: may_revoke(&caller("bo", true), "bo") => true;
+        admin_revokes_tokens_of_others: may_revoke(&caller("bo", true), "ana") => true;
+        member_does_not_revoke_tokens_of_others: may_revoke(&caller("bo", false), "ana") => false;
     }
 
     fn stranger(admin: bool) -> Caller {

@@ -7,6 +7,7 @@
 //! dropped whenever its client hangs up.
 
 mod connect;
+mod epochs;
 mod error;
 mod files;
 mod jobs;
@@ -18,6 +19,7 @@ mod sweep;
 use std::time::Duration;
 
 pub use connect::Settings;
+pub use epochs::{Epoch, RevocableRow};
 pub use error::CatalogError;
 pub use files::{FileRow, NewRow, Status, StoredRow, Visibility};
 pub use jobs::{Job, Lease};

@@ -55,6 +55,7 @@ fn the_minimum_gets_the_documented_defaults() {
     assert_eq!(config.auth.keys, KeysFrom::Discovery);
     assert_eq!(config.auth.algorithms, [Algorithm::RS256, Algorithm::ES256]);
     assert_eq!(config.tokens.lifetime.as_secs(), 300);
+    assert_eq!(config.tokens.playback.as_secs(), 4 * 60 * 60);
 }
 
 #[test]

@@ -14,6 +14,9 @@ pub struct Tokens {
     /// `FILEGATEWAY_TOKENS_LIFETIME_SECONDS`: how long a token is good; 300 by default, at most a
     /// day.
     pub lifetime: Duration,
+    /// `FILEGATEWAY_TOKENS_PLAYBACK_SECONDS`: for how long playback that began with a token goes on
+    /// after its end; four hours by default, at most a day, 0 for not at all.
+    pub playback: Duration,
 }
 
 impl Tokens {
@@ -27,6 +30,11 @@ impl Tokens {
                 "FILEGATEWAY_TOKENS_LIFETIME_SECONDS",
                 300,
                 1..=86_400,
+            )),
+            playback: Duration::from_secs(reader.number(
+                "FILEGATEWAY_TOKENS_PLAYBACK_SECONDS",
+                4 * 60 * 60,
+                0..=86_400,
             )),
         }
     }

@@ -10,6 +10,12 @@ pub enum FilesError {
     /// It does not exist, or the caller may not know that it does.
     #[error("file not found")]
     NotFound,
+    /// The file token was revoked after it was made.
+    #[error("the file token was revoked")]
+    TokenRevoked,
+    /// Only an admin of the organization may do this.
+    #[error("only an admin may do this")]
+    AdminOnly,
     /// An upload carried no file.
     #[error("the request carries no file")]
     NoFiles,

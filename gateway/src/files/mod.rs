@@ -10,6 +10,7 @@ mod model;
 mod name;
 mod read;
 mod service;
+mod tokens;
 mod upload;
 mod video;
 
@@ -18,6 +19,7 @@ pub use error::FilesError;
 pub use janitor::Swept;
 pub use model::{ByteRange, FileId, FileRecord, FileStatus, NewFile};
 pub use service::{Files, Readiness, Settings};
+pub use tokens::Opened;
 pub use upload::{BodyError, UploadBatch};
 pub use video::VideoError;
 

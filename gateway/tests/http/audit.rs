@@ -46,6 +46,20 @@ impl World {
         }
     }
 
+    /// Shows all files to the organization's members, or hides them.
+    pub(crate) async fn set_visibility(&self, visibility: &str) {
+        let statement = "UPDATE files SET visibility = $1";
+        if self.database_url.starts_with("sqlite") {
+            let mut connection = SqliteConnection::connect(&self.database_url).await.unwrap();
+            let update = sqlx::query(statement).bind(visibility);
+            update.execute(&mut connection).await.unwrap();
+        } else {
+            let mut connection = PgConnection::connect(&self.database_url).await.unwrap();
+            let update = sqlx::query(statement).bind(visibility);
+            update.execute(&mut connection).await.unwrap();
+        }
+    }
+
     /// Fails unless there are exactly so many files: rows, objects, and no open upload in parts.
     /// What a broken connection leaves is undone in the background, so it gets ten seconds.
     pub(crate) async fn assert_files(&self, expected: usize) {

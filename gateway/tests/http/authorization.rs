@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::forms::{content_type, file, form};
 use crate::gateway_under_test::Gateway;
-use crate::issuer::{SECRET, claims, claims_with, encode, jwt, member, now, signed};
+use crate::issuer::{SECRET, claims, claims_with, encode, jwt, member, now, signed, signed_text};
 use crate::support::{Answer, UNKNOWN};
 use crate::worlds::once;
 
@@ -18,6 +18,10 @@ once!(
     claims_that_are_refused,
     expired_tokens,
     forged_tokens,
+    times_of_every_kind_are_answered,
+    names_given_twice_are_refused,
+    subjects_that_no_database_takes_are_refused,
+    a_caller_in_the_query_is_nobody,
     headers_that_carry_keys_are_not_looked_at,
     malformed_headers,
     other_organizations,
@@ -31,9 +35,10 @@ impl Gateway {
     }
 }
 
-const OPERATIONS: [(Method, &str); 7] = [
+const OPERATIONS: [(Method, &str); 8] = [
     (Method::GET, "/v1/files/token"),
     (Method::POST, "/v1/files/token"),
+    (Method::DELETE, "/v1/files/token"),
     (Method::POST, "/v1/files/location"),
     (Method::POST, "/v1/files"),
     (Method::GET, "/v1/files/abc"),
@@ -110,6 +115,10 @@ async fn claims_that_are_refused(gateway: Arc<Gateway>) {
     for (name, changes) in [
         ("another issuer", json!({"iss": "https://evil.test"})),
         ("a longer issuer", json!({"iss": "https://issuer.test/"})),
+        (
+            "an issuer in other letters",
+            json!({"iss": "https://Issuer.test"}),
+        ),
         ("a list of issuers", json!({"iss": ["https://issuer.test"]})),
         ("no issuer", json!({"iss": null})),
         ("another audience", json!({"aud": "other"})),
@@ -162,6 +171,7 @@ async fn forged_tokens(gateway: Arc<Gateway>) {
         ("alg none", none("none")),
         ("alg None", none("None")),
         ("alg NONE", none("NONE")),
+        ("alg nOnE", none("nOnE")),
         ("alg none with a signature", sign(json!({"alg": "none"}))),
         ("no alg", sign(json!({"typ": "JWT"}))),
         (
@@ -186,6 +196,54 @@ async fn forged_tokens(gateway: Arc<Gateway>) {
         ("four parts", format!("{good}.{}", parts[2])),
         ("truncated", good[..good.len() - 2].to_owned()),
         ("padding", format!("{good}=")),
+        ("the other alphabet", good.replace(['-', '_'], "+") + "+"),
+        (
+            "a space inside",
+            format!("{}. {}.{}", parts[0], parts[1], parts[2]),
+        ),
+        ("dots alone", ".".repeat(10_000)),
+        (
+            "lists in lists",
+            signed_text(
+                r#"{"alg":"HS256"}"#,
+                &format!("{}{}", "[".repeat(5000), "]".repeat(5000)),
+                SECRET.as_bytes(),
+            ),
+        ),
+        (
+            "lists in lists in the header",
+            signed_text(
+                &format!(
+                    r#"{{"alg":"HS256","x":{}{}}}"#,
+                    "[".repeat(3000),
+                    "]".repeat(3000)
+                ),
+                &claims("ana").to_string(),
+                SECRET.as_bytes(),
+            ),
+        ),
+        (
+            "a list for claims",
+            signed_text(r#"{"alg":"HS256"}"#, "[]", SECRET.as_bytes()),
+        ),
+        (
+            "an encrypted token",
+            format!(
+                "{}.a.b.c.d",
+                encode(
+                    &json!({"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 1_000_000_000,
+                    "zip": "DEF"})
+                )
+            ),
+        ),
+        (
+            "a key id that is no text",
+            sign(json!({"alg": "HS256", "kid": {"a": 1}})),
+        ),
+        (
+            "a key id without end",
+            sign(json!({"alg": "HS256", "kid": "k".repeat(65_536)})),
+        ),
         ("nonsense", "nonsense".to_owned()),
         (
             "huge",
@@ -218,6 +276,89 @@ async fn forged_tokens(gateway: Arc<Gateway>) {
     }
 }
 
+async fn times_of_every_kind_are_answered(gateway: Arc<Gateway>) {
+    let try_times = async |name: &str, value: &str| {
+        let mut claims = claims("ana").as_object().unwrap().clone();
+        claims.remove(name);
+        let claims = Value::from(claims).to_string();
+        let claims = claims.replacen('{', &format!("{{\"{name}\":{value},"), 1);
+        let token = signed_text(r#"{"alg":"HS256"}"#, &claims, SECRET.as_bytes());
+        gateway.try_jwt(&token).await.status.as_u16()
+    };
+    for value in [
+        "-1",
+        "-1.5",
+        "-9223372036854775808",
+        "1e400",
+        "-1e400",
+        "\"4000000000\"",
+        "[4000000000]",
+        "{}",
+        "true",
+        "null",
+        "NaN",
+    ] {
+        assert_eq!(try_times("exp", value).await, 401, "exp {value}");
+        let nbf = try_times("nbf", value).await;
+        // Absent is no beginning; a moment before 1970 may be taken for one.
+        assert!(
+            nbf == 401 || (nbf == 404 && value == "null"),
+            "nbf {value}: {nbf}"
+        );
+    }
+    // The largest numbers are a very long time, and do not overflow into the past or the future.
+    for value in ["9223372036854775807", "18446744073709551615"] {
+        assert_eq!(try_times("exp", value).await, 404, "exp {value}");
+        assert_eq!(try_times("nbf", value).await, 401, "nbf {value}");
+    }
+}
+
+/// Of two claims of one name, another reader of the token might have seen the other.
+async fn names_given_twice_are_refused(gateway: Arc<Gateway>) {
+    let good = claims("ana").to_string();
+    for claim in [
+        r#""exp":4000000000"#,
+        r#""iss":"https://issuer.test""#,
+        r#""aud":"files""#,
+    ] {
+        let twice = good.replacen('{', &format!("{{{claim},"), 1);
+        let token = signed_text(r#"{"alg":"HS256"}"#, &twice, SECRET.as_bytes());
+        let answer = gateway.try_jwt(&token).await;
+        answer.assert_failure(401, "token_invalid");
+    }
+    for header in [
+        r#"{"alg":"none","alg":"HS256"}"#,
+        r#"{"alg":"HS256","alg":"none"}"#,
+    ] {
+        let token = signed_text(header, &good, SECRET.as_bytes());
+        let answer = gateway.try_jwt(&token).await;
+        answer.assert_failure(401, "token_invalid");
+    }
+}
+
+async fn subjects_that_no_database_takes_are_refused(gateway: Arc<Gateway>) {
+    for subject in ["a\0na", "ana\n", &"a".repeat(1025)] {
+        let token = jwt(&claims_with("ana", json!({"sub": subject})));
+        let answer = gateway.try_jwt(&token).await;
+        answer.assert_failure(401, "token_invalid");
+    }
+    let longest = "\"".repeat(1024);
+    let stored = gateway.store(&longest, "a.txt", "text/plain", vec![b'a']);
+    let stored = stored.await;
+    let token = gateway.token(&longest, "").await;
+    let path = format!("/v1/files/stream/{}?token={token}", stored.id);
+    assert_eq!(Answer::to(gateway.get(&path)).await.status, 200);
+}
+
+async fn a_caller_in_the_query_is_nobody(gateway: Arc<Gateway>) {
+    let good = member("ana");
+    for name in ["access_token", "token", "authorization"] {
+        let path = format!("/v1/files/{UNKNOWN}?{name}={good}");
+        let answer = Answer::to(gateway.get(&path)).await;
+        answer.assert_failure(401, "not_authenticated");
+    }
+}
+
 async fn headers_that_carry_keys_are_not_looked_at(gateway: Arc<Gateway>) {
     // A server that would be asked for the key, and must not be.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -227,7 +368,9 @@ async fn headers_that_carry_keys_are_not_looked_at(gateway: Arc<Gateway>) {
         json!({"alg": "HS256", "jku": url}),
         json!({"alg": "HS256", "x5u": url}),
         json!({"alg": "HS256", "jwk": {"kty": "oct", "k": encode(&json!("evil"))}}),
+        json!({"alg": "HS256", "x5c": ["MIIB"], "x5t": "evil"}),
         json!({"alg": "HS256", "kid": "../../../dev/null"}),
+        json!({"alg": "HS256", "kid": "a\0b\r\nX-Evil: 1"}),
         json!({"alg": "HS256", "kid": "' OR 1=1 --"}),
     ] {
         let answer = gateway

@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::gateway_under_test::Gateway;
@@ -19,6 +20,8 @@ once!(
     forged_foreign_and_truncated_tokens,
     neither_credential_passes_for_the_other,
     rotation_needs_no_restart,
+    a_file_token_opens_no_other_route,
+    a_query_that_says_two_things_is_refused,
 );
 
 const STREAM: &str = "/v1/files/stream/0b4b8f4e-5a7f-4f0e-9a51-2f0f1f0a9c11";
@@ -213,20 +216,139 @@ async fn rotation_needs_no_restart(gateway: Arc<Gateway>) {
         .assert_failure(404, "file_not_found");
 }
 
+async fn a_file_token_opens_no_other_route(gateway: Arc<Gateway>) {
+    let stored = gateway.store_sample().await;
+    let token = gateway.token("ana", "").await;
+    for (method, path) in [
+        (Method::GET, stored.path()),
+        (Method::HEAD, stored.path()),
+        (Method::DELETE, stored.path()),
+        (Method::GET, "/v1/files/token".to_owned()),
+        (Method::POST, "/v1/files/token".to_owned()),
+        (Method::DELETE, "/v1/files/token".to_owned()),
+        (Method::POST, "/v1/files/location".to_owned()),
+        (Method::POST, "/v1/files".to_owned()),
+    ] {
+        let in_query = gateway
+            .request(method.clone(), &path)
+            .query(&[("token", &token)]);
+        assert_eq!(Answer::to(in_query).await.status, 401, "{method} {path}");
+        let in_header = gateway.request(method.clone(), &path).bearer_auth(&token);
+        assert_eq!(Answer::to(in_header).await.status, 401, "{method} {path}");
+    }
+    gateway.world.assert_files(1).await;
+}
+
+async fn a_query_that_says_two_things_is_refused(gateway: Arc<Gateway>) {
+    let stored = gateway.store_sample().await;
+    let token = gateway.token("ana", "").await;
+    let by_id = format!("/v1/files/stream/{}?", stored.id);
+    let by_location = format!("/v1/files/stream?location={}&", stored.location);
+    let repeated = [(json!(["query", "token"]), "repeated")];
+    let missing = [(json!(["query", "token"]), "missing")];
+    for path in [&by_id, &by_location] {
+        for query in [
+            format!("token={token}&token={token}"),
+            format!("token=x&token={token}"),
+            format!("token={token}&token=x"),
+            format!("token={token}&token="),
+            format!("token={token}&token"),
+            format!("token={token}&%74oken={token}"),
+        ] {
+            let answer = Answer::to(gateway.get(&format!("{path}{query}"))).await;
+            answer.assert_invalid(&repeated);
+        }
+        for query in [
+            format!("token[]={token}"),
+            format!("token[0]={token}"),
+            format!("token%5B%5D={token}"),
+            format!("Token={token}"),
+            format!("token%00={token}"),
+            format!(" token={token}").replace(' ', "%20"),
+        ] {
+            let answer = Answer::to(gateway.get(&format!("{path}{query}"))).await;
+            answer.assert_invalid(&missing);
+        }
+        // A semicolon separates nothing.
+        for query in [format!("token={token};a=b"), format!("token={token}%00")] {
+            let answer = Answer::to(gateway.get(&format!("{path}{query}"))).await;
+            answer.assert_failure(401, "token_invalid");
+        }
+        let answer = Answer::to(gateway.get(&format!("{path}a=b;token={token}"))).await;
+        answer.assert_invalid(&missing);
+        let answer = Answer::to(gateway.get(&format!("{path}token={token}"))).await;
+        assert_eq!(answer.status, 200);
+    }
+    let two_files = format!("/v1/files/token?file_id={}&file_id={UNKNOWN}", stored.id);
+    let answer = Answer::to(gateway.get(&two_files).bearer_auth(member("ana"))).await;
+    answer.assert_invalid(&[(json!(["query", "file_id"]), "repeated")]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_expires() {
+async fn a_token_expires_on_every_stream_route() {
     let short = [("TOKENS_LIFETIME_SECONDS", "1")];
     within(
         Database::Sqlite,
         ObjectStore::Versitygw,
         &short,
         |gateway| async move {
+            let stored = gateway.store_sample().await;
             let token = gateway.token("ana", "").await;
             tokio::time::sleep(Duration::from_millis(1100)).await;
-            gateway
-                .try_token(&token)
+            for path in [
+                format!("/v1/files/stream/{}?token={token}", stored.id),
+                format!("/v1/files/stream/{UNKNOWN}?token={token}"),
+                format!("/v1/files/stream/abc?token={token}"),
+                format!(
+                    "/v1/files/stream?location={}&token={token}",
+                    stored.location
+                ),
+                format!("/v1/files/stream?token={token}"),
+            ] {
+                let answer = Answer::to(gateway.get(&path).header("range", "bytes=5-")).await;
+                answer.assert_failure(401, "token_expired");
+                let head = Answer::to(gateway.head(&path)).await;
+                assert_eq!(head.status, 401);
+                let challenge = head.header("www-authenticate").unwrap();
+                assert!(challenge.contains("expired"), "{challenge}");
+            }
+        },
+    )
+    .await;
+}
+
+/// What began in time is sent to its end: cutting it off would only make the player ask again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_began_in_time_is_not_cut_off() {
+    let short = [
+        ("TOKENS_LIFETIME_SECONDS", "1"),
+        ("TOKENS_PLAYBACK_SECONDS", "0"),
+    ];
+    within(
+        Database::Sqlite,
+        ObjectStore::Versitygw,
+        &short,
+        |gateway| async move {
+            // More than what sockets and buffers between here and the object store hold.
+            let bytes: Vec<u8> = (0..32 << 20_u32).map(|n| (n % 251) as u8).collect();
+            let film = gateway.store("ana", "film.bin", "application/octet-stream", bytes);
+            let film = film.await;
+            let path = format!(
+                "/v1/files/stream/{}?token={}",
+                film.id,
+                gateway.token("ana", "").await
+            );
+            let mut answer = gateway.get(&path).send().await.unwrap();
+            assert_eq!(answer.status(), 200);
+            let mut read = answer.chunk().await.unwrap().unwrap().to_vec();
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            Answer::to(gateway.get(&path))
                 .await
                 .assert_failure(401, "token_expired");
+            while let Some(chunk) = answer.chunk().await.unwrap() {
+                read.extend_from_slice(&chunk);
+            }
+            assert!(read == film.bytes);
         },
     )
     .await;

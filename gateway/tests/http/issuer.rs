@@ -49,6 +49,12 @@ pub(crate) fn encode(part: &Value) -> String {
 
 /// A JWS with any header, signed with HMAC-SHA-256 whatever the header says.
 pub(crate) fn signed(header: &Value, claims: &Value, secret: &[u8]) -> String {
+    signed_text(&header.to_string(), &claims.to_string(), secret)
+}
+
+/// The same of texts that need not be JSON.
+pub(crate) fn signed_text(header: &str, claims: &str, secret: &[u8]) -> String {
+    let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let message = format!("{}.{}", encode(header), encode(claims));
     let signature = sign(&Key::new(HMAC_SHA256, secret), message.as_bytes());
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))

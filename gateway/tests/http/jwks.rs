@@ -9,7 +9,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use poem::endpoint::make_sync;
@@ -94,6 +94,8 @@ struct Published {
     broken: bool,
     padding: usize,
     other_issuer: bool,
+    redirect: Option<String>,
+    raw: Option<String>,
 }
 
 struct Issuer {
@@ -149,6 +151,15 @@ fn keys_of(published: &Mutex<Published>) -> Response {
         return Response::builder()
             .status(poem::http::StatusCode::BAD_GATEWAY)
             .finish();
+    }
+    if let Some(target) = &published.redirect {
+        return Response::builder()
+            .status(poem::http::StatusCode::FOUND)
+            .header("location", target)
+            .finish();
+    }
+    if let Some(raw) = &published.raw {
+        return Response::builder().body(raw.clone());
     }
     let set = json!({"keys": published.keys, "padding": "x".repeat(published.padding)});
     Response::builder().body(set.to_string())
@@ -310,10 +321,24 @@ async fn known_keys_outlive_an_issuer_that_is_down() {
 async fn an_issuer_that_is_late_is_a_503_and_then_all_is_well() {
     let pair = Pair::rsa("r");
     with_issuer(vec![pair.public()], true, |gateway, issuer| async move {
-        let broken: [fn(&mut Published, bool); 3] = [
+        let broken: [fn(&mut Published, bool); 7] = [
             |published, broken| published.broken = broken,
             |published, broken| published.padding = if broken { 600_000 } else { 0 },
             |published, broken| published.other_issuer = broken,
+            |published, broken| published.raw = broken.then(|| "<html>".to_owned()),
+            |published, broken| published.raw = broken.then(|| r#"{"keys":[]}"#.to_owned()),
+            |published, broken| {
+                let keys = format!(r#"{{"keys":[{}1]}}"#, "{},".repeat(100_000));
+                published.raw = broken.then_some(keys);
+            },
+            |published, broken| {
+                let deep = format!(
+                    r#"{{"keys":{}{}}}"#,
+                    "[".repeat(100_000),
+                    "]".repeat(100_000)
+                );
+                published.raw = broken.then_some(deep);
+            },
         ];
         for set in broken {
             issuer.change(|published| set(published, true));
@@ -326,6 +351,112 @@ async fn an_issuer_that_is_late_is_a_503_and_then_all_is_well() {
             tokio::time::sleep(Duration::from_millis(1100)).await;
         }
         assert_eq!(gateway.status_of(&pair.jwt(&issuer)).await, ACCEPTED);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redirect_to_another_server_is_not_followed() {
+    let pair = Pair::rsa("r");
+    with_issuer(vec![pair.public()], false, |gateway, issuer| async move {
+        let private = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        private.set_nonblocking(true).unwrap();
+        let target = format!("http://{}/keys", private.local_addr().unwrap());
+        issuer.change(|published| published.redirect = Some(target));
+        assert_eq!(gateway.status_of(&pair.jwt(&issuer)).await, 503);
+        assert!(private.accept().is_err(), "the redirect was followed");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_set_and_two_keys_of_one_name_do_no_harm() {
+    let (right, twin) = (Pair::ec("right"), Pair::ec("twin"));
+    let mut keys: Vec<_> = (0..2000)
+        .map(|n| {
+            let mut key = twin.public();
+            key["kid"] = json!(format!("k{n}"));
+            key
+        })
+        .collect();
+    keys.extend([twin.public(), Pair::ec("twin").public(), right.public()]);
+    with_issuer(keys, false, |gateway, issuer| async move {
+        assert_eq!(gateway.status_of(&right.jwt(&issuer)).await, ACCEPTED);
+        // Which of the two it is can't be told, so neither is believed.
+        assert_eq!(gateway.status_of(&twin.jwt(&issuer)).await, 401);
+        // Nor without a name, of so many.
+        assert_eq!(gateway.status_of(&right.jwt_as(&issuer, None)).await, 401);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_invented_key_names_asks_the_issuer_once() {
+    let pair = Pair::ec("known");
+    with_issuer(vec![pair.public()], false, |gateway, issuer| async move {
+        assert_eq!(gateway.status_of(&pair.jwt(&issuer)).await, ACCEPTED);
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        for round in 0..20 {
+            let flood = (0..50).map(|n| {
+                let jwt = pair.jwt_as(&issuer, Some(&format!("invented-{round}-{n}")));
+                let gateway = &gateway;
+                async move { gateway.status_of(&jwt).await }
+            });
+            let statuses = futures_util::future::join_all(flood).await;
+            assert!(statuses.iter().all(|status| *status == 401));
+        }
+        // Once at the start and once per cool-down since.
+        assert!(issuer.asked() <= 3, "{}", issuer.asked());
+        assert_eq!(gateway.status_of(&pair.jwt(&issuer)).await, ACCEPTED);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn elliptic_signatures_have_one_form() {
+    let pair = Pair::ec("e");
+    with_issuer(vec![pair.public()], false, |gateway, issuer| async move {
+        let good = pair.jwt(&issuer);
+        assert_eq!(gateway.status_of(&good).await, ACCEPTED);
+        let (message, signature) = good.rsplit_once('.').unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        let (r, s) = signature.split_at(32);
+        let number = |bytes: &[u8]| {
+            let mut der = vec![0x02, bytes.len() as u8 + 1, 0];
+            der.extend_from_slice(bytes);
+            der
+        };
+        let numbers = [number(r), number(s)].concat();
+        let der = [vec![0x30, numbers.len() as u8], numbers].concat();
+        let zeros = vec![0; 32];
+        for (name, signature) in [
+            ("DER", der),
+            ("zeros", vec![0; 64]),
+            ("r of zero", [&zeros, s].concat()),
+            ("s of zero", [r, &zeros].concat()),
+            ("a byte less", signature[..63].to_vec()),
+            ("a byte more", [&signature[..], &[0]].concat()),
+            ("nothing", Vec::new()),
+        ] {
+            let forged = format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature));
+            assert_eq!(gateway.status_of(&forged).await, 401, "{name}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stronger_looking_algorithm_is_still_another_one() {
+    let pair = Pair::rsa("r");
+    with_issuer(vec![pair.public()], false, |gateway, issuer| async move {
+        assert_eq!(gateway.status_of(&pair.jwt(&issuer)).await, ACCEPTED);
+        for algorithm in [Algorithm::RS384, Algorithm::RS512, Algorithm::PS256] {
+            let other = Pair {
+                algorithm,
+                ..pair.clone()
+            };
+            assert_eq!(gateway.status_of(&other.jwt(&issuer)).await, 401);
+        }
     })
     .await;
 }

@@ -15,9 +15,11 @@ use crate::world::{World, on_both_databases, variable};
 on_both_databases!(migrations_run_twice, uploads_beside_each_other,);
 
 async fn migrations_run_twice(world: Arc<World>) {
-    world.catalog.migrate().await.unwrap();
     let applied = "SELECT count(*) FROM _sqlx_migrations";
-    assert_eq!(world.count(applied).await, 1);
+    let before = world.count(applied).await;
+    world.catalog.migrate().await.unwrap();
+    assert!(before > 0);
+    assert_eq!(world.count(applied).await, before);
 }
 
 /// Forty uploads at once through a pool of five connections (and, on SQLite, one writer).

@@ -2,6 +2,7 @@
 
 mod by_id;
 mod location;
+mod playback;
 mod stream;
 mod token;
 mod upload;
@@ -32,24 +33,16 @@ pub fn api() -> impl OpenApi {
     )
 }
 
-/// What the file token in a query allows. A token that is there and bad is told at once; an absent
-/// one is a missing field like any other.
+/// What the file token in a query allows, or allowed before it was over. A token that is there and
+/// bad is told at once; an absent one is a missing field like any other.
 async fn grant(
     state: &State,
     fields: &mut Fields,
     token: Result<String, FieldError>,
 ) -> Result<Option<ReadGrant>, Problem> {
     match fields.take(token) {
-        Some(token) => Ok(Some(state.tokens.check(&token).await?)),
+        Some(token) => Ok(Some(state.tokens.read(&token).await?)),
         None => Ok(None),
-    }
-}
-
-/// Refuses a token that was made for another file, in the words of a file that is not there.
-fn require_same_file(grant: &ReadGrant, id: uuid::Uuid) -> Result<(), crate::files::FilesError> {
-    match grant.file {
-        Some(file) if file != id => Err(crate::files::FilesError::NotFound),
-        _ => Ok(()),
     }
 }
 

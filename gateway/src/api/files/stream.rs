@@ -4,7 +4,8 @@ use poem::Request;
 use poem_openapi::OpenApi;
 use uuid::Uuid;
 
-use super::{Tag, freshness, grant, require_same_file};
+use super::playback::Playing;
+use super::{Tag, freshness, grant};
 use crate::api::documented::{Download, Failure, Reading};
 use crate::api::download::download;
 use crate::api::params::{Fields, Header, Path, Query};
@@ -19,7 +20,8 @@ pub(super) struct StreamApi;
 impl StreamApi {
     /// Stream File By Id Query Auth
     ///
-    /// Streams a file by ID using a query token for authentication. Supports Range requests.
+    /// Streams a file by ID using a query token for authentication. Supports Range requests. The
+    /// first good answer sets a cookie with which playback goes on after the token's end.
     #[oai(
         path = "/v1/files/stream/:file_id",
         method = "get",
@@ -122,14 +124,23 @@ async fn by_id(
     let mut fields = Fields::default();
     let file_id = fields.take(file_id);
     let grant = grant(state, &mut fields, token).await?;
-    let (Some(id), Some(grant)) = (file_id, grant) else {
-        return Err(fields.problem().into());
+    let (id, grant) = match (file_id, grant) {
+        (Some(id), Some(grant)) => (id, grant),
+        // Of a token that is over and wrong fields, the token is told.
+        (None, Some(grant)) => {
+            grant.in_time()?;
+            return Err(fields.problem().into());
+        }
+        (_, None) => return Err(fields.problem().into()),
     };
-    require_same_file(&grant, id)?;
-    let file = state.files.find(&grant.caller, id).await?;
-    download(state, request, &file, freshness(&grant)).await
+    let playing = Playing::of(state, request, grant, id).await?;
+    let opened = state.files.open(&playing.grant, id).await?;
+    let freshness = freshness(&playing.grant);
+    let answer = download(state, request, &opened.file, freshness).await?;
+    Ok(playing.begin(state, &opened, answer).await?)
 }
 
+/// Without playback beyond the token: this way of reading is on its way out.
 async fn by_location(
     request: &Request,
     location: Result<String, FieldError>,
@@ -138,14 +149,13 @@ async fn by_location(
     let state = State::of(request)?;
     let mut fields = Fields::default();
     let location = fields.take(location);
-    let grant = grant(state, &mut fields, token).await?;
+    let grant = match grant(state, &mut fields, token).await? {
+        Some(grant) => Some(grant.in_time()?),
+        None => None,
+    };
     let (Some(location), Some(grant)) = (location, grant) else {
         return Err(fields.problem().into());
     };
-    let file = state
-        .files
-        .find_by_location(&grant.caller, &location)
-        .await?;
-    require_same_file(&grant, file.id)?;
-    download(state, request, &file, freshness(&grant)).await
+    let opened = state.files.open_by_location(&grant, &location).await?;
+    download(state, request, &opened.file, freshness(&grant)).await
 }

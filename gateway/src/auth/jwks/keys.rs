@@ -89,6 +89,7 @@ fn usable(jwk: &Jwk) -> Option<Key> {
 /// What a key of this kind can verify. Symmetric keys are none: a published secret proves nothing.
 fn algorithms_of(parameters: &AlgorithmParameters) -> Option<Vec<Algorithm>> {
     match parameters {
+        AlgorithmParameters::RSA(rsa) if !is_exponent(&rsa.e) => None,
         AlgorithmParameters::RSA(rsa) => (modulus_bits(&rsa.n)? >= MIN_RSA_BITS).then(|| {
             vec![
                 Algorithm::RS256,
@@ -109,6 +110,13 @@ fn algorithms_of(parameters: &AlgorithmParameters) -> Option<Vec<Algorithm>> {
         }
         _ => None,
     }
+}
+
+/// Whether an RSA exponent is odd and not 1: with 1, every text is its own signature.
+fn is_exponent(exponent: &str) -> bool {
+    let bytes = URL_SAFE_NO_PAD.decode(exponent).unwrap_or_default();
+    let is_one = bytes.iter().rev().skip(1).all(|byte| *byte == 0) && bytes.last() == Some(&1);
+    bytes.last().is_some_and(|last| last % 2 == 1) && !is_one
 }
 
 fn modulus_bits(modulus: &str) -> Option<usize> {
@@ -153,6 +161,15 @@ mod tests {
         modulus.extend([0xA5; 128]);
         let key = json!({"kty": "RSA", "e": "AQAB", "n": URL_SAFE_NO_PAD.encode(modulus)});
         assert_eq!(set(json!([key])).len(), 0);
+    }
+
+    #[test]
+    fn exponents_that_sign_nothing_are_left_out() {
+        for exponent in ["AQ", "AAAB", "Ag", "AA", "", "!"] {
+            let key = rsa(2048, json!({"e": exponent}));
+            assert_eq!(set(json!([key])).len(), 0, "{exponent}");
+        }
+        assert_eq!(set(json!([rsa(2048, json!({"e": "Aw"}))])).len(), 1);
     }
 
     #[test]

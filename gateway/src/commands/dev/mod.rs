@@ -119,6 +119,7 @@ fn configuration(
         tokens: Tokens {
             keys_file: folder.signing_keys()?,
             lifetime: Duration::from_secs(300),
+            playback: Duration::from_secs(4 * 60 * 60),
         },
     })
 }
