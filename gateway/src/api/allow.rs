@@ -61,7 +61,7 @@ mod tests {
         for (path, methods) in [
             ("/healthz", "GET"),
             ("/v1/files", "POST"),
-            ("/v1/files/token", "GET, POST"),
+            ("/v1/files/token", "GET, POST, DELETE"),
             ("/v1/files/location", "POST"),
             ("/v1/files/stream", "GET, HEAD"),
             ("/v1/files/stream/abc", "GET, HEAD"),

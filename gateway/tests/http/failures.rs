@@ -30,7 +30,7 @@ async fn unknown_routes(gateway: Arc<Gateway>) {
 async fn wrong_methods(gateway: Arc<Gateway>) {
     for (method, path, allowed) in [
         (Method::GET, "/v1/files", "POST"),
-        (Method::PUT, "/v1/files/token", "GET, POST"),
+        (Method::PUT, "/v1/files/token", "GET, POST, DELETE"),
         (Method::DELETE, "/v1/files/stream", "GET, HEAD"),
         (Method::GET, "/v1/files/location", "POST"),
         (Method::POST, "/v1/files/abc", "GET, HEAD, DELETE"),
