@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::DecodingKey;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::api::{Delivery, State};
+use crate::api::{Delivery, Pace, State};
 use crate::auth::jwks::{FetchError, Jwks, Location};
 use crate::auth::{
     FileTokens, KeySource, Playback, SigningKeys, SigningKeysError, Verifier, VerifierSettings,
@@ -121,6 +122,11 @@ impl App {
                 config::Delivery::Redirect => Delivery::Redirect,
             },
             max_upload_bytes,
+            pace: Pace {
+                bytes: config.server.body_min_bytes,
+                within: config.server.body_patience,
+            },
+            stopping: CancellationToken::new(),
         })
     }
 }

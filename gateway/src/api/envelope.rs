@@ -6,13 +6,15 @@ use std::time::Instant;
 
 use http::StatusCode;
 use http::header::{
-    ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use poem::{Endpoint, Middleware, Request, Response, Result};
 use tracing::{Instrument, debug, info, info_span};
 use uuid::Uuid;
 
 use super::allow::Allowed;
+use super::pace::{self, Pace};
 use super::problem::{FieldError, Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -24,6 +26,8 @@ const MAX_REQUEST_ID: usize = 128;
 pub struct Envelope {
     /// Which methods each path has, for 405.
     pub allowed: Arc<Allowed>,
+    /// The slowest that a body may come.
+    pub pace: Pace,
 }
 
 impl<E: Endpoint<Output = Response>> Middleware<E> for Envelope {
@@ -33,6 +37,7 @@ impl<E: Endpoint<Output = Response>> Middleware<E> for Envelope {
         Enveloped {
             endpoint,
             allowed: self.allowed.clone(),
+            pace: self.pace,
         }
     }
 }
@@ -41,21 +46,32 @@ impl<E: Endpoint<Output = Response>> Middleware<E> for Envelope {
 pub struct Enveloped<E> {
     endpoint: E,
     allowed: Arc<Allowed>,
+    pace: Pace,
 }
 
 impl<E: Endpoint<Output = Response>> Endpoint for Enveloped<E> {
     type Output = Response;
 
-    async fn call(&self, request: Request) -> Result<Response> {
+    async fn call(&self, mut request: Request) -> Result<Response> {
         let started = Instant::now();
         let id = request_id(&request);
         let method = request.method().clone();
         // The query is left out on purpose: file tokens ride in it.
         let path = request.uri().path().to_owned();
         let span = info_span!("request", request.id = id);
+        let body = pace::hold(&mut request, self.pace);
         let response = self.endpoint.get_response(request).instrument(span.clone());
-        let mut response = self.finish(response.await, &path, &id);
+        let response = response.await;
+        let mut response = match body.problem(self.pace) {
+            // Whatever was made of the end of the body: this is why it ended.
+            Some(problem) => render(&problem, &id),
+            None => self.finish(response, &path, &id),
+        };
         security_headers(&mut response);
+        if body.is_unread() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(CONNECTION, close);
+        }
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }

@@ -16,7 +16,12 @@ pub fn healthz() -> Response {
 /// Whether requests can be served, and if not, which dependency is down.
 #[handler]
 pub async fn readyz(request: &Request) -> poem::Result<Response> {
-    let readiness = State::of(request)?.files.readiness().await;
+    let state = State::of(request)?;
+    if state.stopping.is_cancelled() {
+        let body = json!({"status": "stopping"});
+        return Ok(answer(StatusCode::SERVICE_UNAVAILABLE, &body));
+    }
+    let readiness = state.files.readiness().await;
     let ready = readiness.database.is_ok() && readiness.bucket.is_ok();
     let (status, word) = if ready {
         (StatusCode::OK, "ready")

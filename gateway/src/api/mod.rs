@@ -9,6 +9,7 @@ mod envelope;
 mod error;
 mod files;
 mod health;
+mod pace;
 mod params;
 mod problem;
 pub mod ranges;
@@ -24,6 +25,7 @@ use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 
 use allow::Allowed;
 use envelope::Envelope;
+pub use pace::Pace;
 pub use state::{Delivery, State};
 
 const TITLE: &str = "FileGateway";
@@ -38,6 +40,7 @@ pub fn application(state: State) -> impl Endpoint<Output = Response> + 'static {
         &["/", "/docs", "/healthz", "/openapi.json", "/readyz"],
     );
     let service = service(files::api());
+    let pace = state.pace;
     Route::new()
         .at("/", get(home))
         .at("/healthz", get(health::healthz))
@@ -50,6 +53,7 @@ pub fn application(state: State) -> impl Endpoint<Output = Response> + 'static {
         .map_to_response()
         .with(Envelope {
             allowed: Arc::new(allowed),
+            pace,
         })
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use poem::Request;
+use tokio_util::sync::CancellationToken;
 
+use super::pace::Pace;
 use super::problem::Problem;
 use crate::auth::{FileTokens, Playback, Verifier};
 use crate::files::Files;
@@ -33,6 +35,10 @@ pub struct State {
     pub delivery: Delivery,
     /// The longest upload body that can be within the limits, in bytes.
     pub max_upload_bytes: u64,
+    /// The slowest that a body may come.
+    pub pace: Pace,
+    /// Cancelled when the process is told to stop: it is not ready from then on.
+    pub stopping: CancellationToken,
 }
 
 impl State {

@@ -69,7 +69,8 @@ pub(crate) async fn serve(
         .server
         .embedded_worker
         .then(|| Worker::start(app.files.clone(), settings));
-    server::run(listener, api::application(state), stop).await?;
+    let (limits, stopping) = (config.server.limits, state.stopping.clone());
+    server::run(listener, api::application(state), limits, stop, stopping).await?;
     if let Some(worker) = worker {
         worker.stop().await;
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use url::Url;
 
@@ -128,6 +129,16 @@ impl<'a> Reader<'a> {
             self.problem(variable, format!("{number} is not {expected}"));
         }
         number
+    }
+
+    /// A number of whole seconds.
+    pub(super) fn seconds(
+        &mut self,
+        variable: &'static str,
+        default: u64,
+        range: RangeInclusive<u64>,
+    ) -> Duration {
+        Duration::from_secs(self.number(variable, default, range))
     }
 
     pub(super) fn choice<T: Copy>(

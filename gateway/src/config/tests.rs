@@ -56,6 +56,39 @@ fn the_minimum_gets_the_documented_defaults() {
     assert_eq!(config.auth.algorithms, [Algorithm::RS256, Algorithm::ES256]);
     assert_eq!(config.tokens.lifetime.as_secs(), 300);
     assert_eq!(config.tokens.playback.as_secs(), 4 * 60 * 60);
+    assert_eq!(config.server.limits, crate::server::Limits::default());
+    assert_eq!(config.server.body_min_bytes, 1024);
+    assert_eq!(config.server.body_patience.as_secs(), 30);
+}
+
+#[test]
+fn limits_on_time_and_connections_are_read() {
+    let config = with(&[
+        ("SERVER_MAX_CONNECTIONS", "7"),
+        ("SERVER_HEADER_SECONDS", "2"),
+        ("SERVER_IDLE_SECONDS", "3"),
+        ("SERVER_STALL_SECONDS", "4"),
+        ("SERVER_STOP_DELAY_SECONDS", "5"),
+        ("SERVER_STOP_SECONDS", "0"),
+    ]);
+    let limits = config.unwrap().server.limits;
+    assert_eq!(limits.max_connections, 7);
+    let times = [limits.head, limits.idle, limits.stall, limits.stop_delay];
+    assert_eq!(times.map(|time| time.as_secs()), [2, 3, 4, 5]);
+    assert!(limits.stop.is_zero());
+    let wrong = with(&[
+        ("SERVER_MAX_CONNECTIONS", "0"),
+        ("SERVER_BODY_SECONDS", "0"),
+        ("SERVER_HEADER_SECONDS", "soon"),
+    ]);
+    assert_eq!(
+        problems(wrong),
+        [
+            "FILEGATEWAY_SERVER_MAX_CONNECTIONS",
+            "FILEGATEWAY_SERVER_HEADER_SECONDS",
+            "FILEGATEWAY_SERVER_BODY_SECONDS"
+        ]
+    );
 }
 
 #[test]

@@ -43,12 +43,15 @@ impl Gateway {
         let app = App::open(&config.backends, keys, false).await.unwrap();
         let state = app.state(&config).await.unwrap();
         let (stop, stopped) = oneshot::channel();
+        let (limits, stopping) = (config.server.limits, state.stopping.clone());
         let server = tokio::spawn(async move {
             let stopped = async {
                 stopped.await.ok();
             };
             let application = api::application(state);
-            server::run(listener, application, stopped).await.unwrap();
+            server::run(listener, application, limits, stopped, stopping)
+                .await
+                .unwrap();
             app.files.settle().await;
             app.catalog.close().await;
         });

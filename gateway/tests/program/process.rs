@@ -59,6 +59,20 @@ impl Process {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// The processor time that it has taken, in ticks: hundredths of a second.
+    pub(crate) fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap();
+        // After the name in brackets, which may hold anything: fields 14 and 15 (proc(5)).
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let fields: Vec<&str> = fields.split(' ').collect();
+        let of = |field: usize| fields[field - 3].parse::<u64>().unwrap();
+        of(14) + of(15)
+    }
+
     /// Its resident memory now, and the most that it ever had, in bytes.
     pub(crate) fn memory(&self) -> (u64, u64) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();

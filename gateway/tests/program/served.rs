@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -130,6 +131,19 @@ impl Served {
             assert!(Instant::now() < deadline, "the server does not get ready");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// How many uploads in parts are open in the bucket.
+    pub(crate) async fn uploads(&self) -> usize {
+        let list = self.s3.list_multipart_uploads().bucket(&self.bucket);
+        list.send().await.unwrap().uploads.unwrap_or_default().len()
+    }
+
+    /// How many files the catalogue knows, in whatever state.
+    pub(crate) async fn rows(&self) -> i64 {
+        let mut connection = SqliteConnection::connect(&self.database_url).await.unwrap();
+        let rows = sqlx::query_scalar("SELECT count(*) FROM files");
+        rows.fetch_one(&mut connection).await.unwrap()
     }
 
     /// Empties and removes the bucket.

@@ -1,9 +1,10 @@
 //! SIGTERM ends the server without breaking a transfer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use reqwest::Client;
+use futures_util::{StreamExt, stream};
 use reqwest::multipart::{Form, Part};
+use reqwest::{Body, Client};
 use serde_json::Value;
 
 use crate::served::{Served, member};
@@ -38,5 +39,67 @@ async fn a_transfer_at_work_is_ended_and_no_new_one_begun() {
     assert_eq!(received, bytes.len());
     drop((read, http));
     assert!(served.process.ends_well());
+    served.take_down().await;
+}
+
+/// Whoever sends it requests has to learn that it stops before it is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_not_ready_at_once_and_still_answers_for_a_while() {
+    let delay = [("FILEGATEWAY_SERVER_STOP_DELAY_SECONDS", "3")];
+    let mut served = Served::start_with("info", &delay).await;
+    let get = |path: &str| Client::new().get(format!("{}{path}", served.url)).send();
+    assert_eq!(get("/readyz").await.unwrap().status(), 200);
+    served.process.terminate();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let ready = get("/readyz").await.unwrap();
+    assert_eq!(ready.status(), 503);
+    let body: Value = ready.json().await.unwrap();
+    assert_eq!(body["status"], "stopping");
+    assert_eq!(get("/healthz").await.unwrap().status(), 200);
+    assert!(served.process.ends_well());
+    assert!(get("/healthz").await.is_err());
+    served.take_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_takes_too_long_to_end_is_undone() {
+    let limit = [("FILEGATEWAY_SERVER_STOP_SECONDS", "1")];
+    let mut served = Served::start_with("info", &limit).await;
+    // Enough for parts in the store, and then never an end.
+    let head = "--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a\"\r\n\r\n";
+    let frames = [head.as_bytes().to_vec(), vec![7; 20 << 20]];
+    let frames = stream::iter(frames.map(Ok::<_, std::io::Error>)).chain(stream::pending());
+    let upload = Client::new()
+        .post(format!("{}/v1/files", served.url))
+        .bearer_auth(member())
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(Body::wrap_stream(frames));
+    let upload = tokio::spawn(upload.send());
+    while served.uploads().await == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(served.rows().await, 1);
+    served.process.terminate();
+    assert!(served.process.ends_well());
+    upload.await.unwrap().unwrap_err();
+    assert_eq!(served.rows().await, 0);
+    assert_eq!(served.uploads().await, 0);
+    served.take_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_at_rest_does_not_hold_up_the_end() {
+    let mut served = Served::start("info").await;
+    let http = Client::new();
+    let health = format!("{}/healthz", served.url);
+    assert_eq!(http.get(&health).send().await.unwrap().status(), 200);
+    let silent = tokio::net::TcpStream::connect(served.url.strip_prefix("http://").unwrap());
+    let silent = silent.await.unwrap();
+    let begun = Instant::now();
+    served.process.terminate();
+    assert!(served.process.ends_well());
+    // 20 seconds are for those that have something to say.
+    assert!(begun.elapsed() < Duration::from_secs(15));
+    drop((http, silent));
     served.take_down().await;
 }

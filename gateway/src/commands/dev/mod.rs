@@ -17,7 +17,7 @@ use gateway::config::{
     Access, Auth, Backends, Config, Database, DatabaseAddress, Delivery, KeysFrom, Server, Store,
     Tokens, Uploads,
 };
-use gateway::server;
+use gateway::server::{self, Limits};
 use gateway::store::embedded;
 use gateway::worker::Settings;
 use jsonwebtoken::Algorithm;
@@ -103,6 +103,9 @@ fn configuration(
         server: Server {
             listen: arguments.listen,
             embedded_worker: true,
+            limits: Limits::default(),
+            body_min_bytes: 1024,
+            body_patience: Duration::from_secs(30),
         },
         auth: Auth {
             issuer: ISSUER.to_owned(),
