@@ -242,7 +242,7 @@ async fn forged_tokens(gateway: Arc<Gateway>) {
         ),
         (
             "a key id without end",
-            sign(json!({"alg": "HS256", "kid": "k".repeat(65_536)})),
+            sign(json!({"alg": "HS256", "kid": "k".repeat(16_384)})),
         ),
         ("nonsense", "nonsense".to_owned()),
         (
