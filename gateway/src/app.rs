@@ -1,17 +1,19 @@
 //! Puts the layers together: the only place that knows all of them.
 
+mod database_url;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonwebtoken::DecodingKey;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::api::{Delivery, Pace, State};
 use crate::auth::jwks::{FetchError, Jwks, Location};
 use crate::auth::{
-    FileTokens, KeySource, Playback, SigningKeys, SigningKeysError, Verifier, VerifierSettings,
+    FileTokens, KeySource, Playback, SharedSecret, SharedSecretError, SigningKeys,
+    SigningKeysError, Verifier, VerifierSettings,
 };
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::causes::causes;
@@ -38,12 +40,9 @@ pub enum AppError {
         #[source]
         source: std::io::Error,
     },
-    /// The shared secret is shorter than its hash, so it could be guessed.
-    #[error("the shared secret in {path} is shorter than 32 bytes")]
-    ShortSecret {
-        /// The file.
-        path: PathBuf,
-    },
+    /// The secret shared with the issuer can't be used.
+    #[error("failed to load the shared secret")]
+    SharedSecret(#[source] SharedSecretError),
     /// The database can't be opened or brought up to date.
     #[error("failed to open the catalogue")]
     Catalog(#[source] CatalogError),
@@ -153,19 +152,19 @@ pub async fn open_catalog(database: &Database) -> Result<Catalog, AppError> {
 async fn try_catalog(database: &Database) -> Result<Catalog, AppError> {
     let url = match &database.address {
         DatabaseAddress::Sqlite(path) => format!("sqlite://{}", path.display()),
-        DatabaseAddress::PostgresFile(path) => {
-            let url = String::from_utf8(read_secret(path).await?);
-            url.map_err(|_| AppError::Catalog(CatalogError::Url))?
-        }
+        DatabaseAddress::PostgresFile(path) => database_url::read(path).await?,
     };
     let settings = catalog::Settings {
-        url,
+        url: url.clone(),
         max_connections: database.max_connections,
     };
     let catalog = Catalog::connect(settings)
         .await
         .map_err(AppError::Catalog)?;
     catalog.migrate().await.map_err(AppError::Catalog)?;
+    if let DatabaseAddress::PostgresFile(path) = &database.address {
+        database_url::follow(path.clone(), url, catalog.clone());
+    }
     Ok(catalog)
 }
 
@@ -181,11 +180,8 @@ async fn verifier(config: &Config) -> Result<Verifier, AppError> {
         })?,
         KeysFrom::Jwks(url) => jwks(Location::Url(url.clone()))?,
         KeysFrom::SecretFile(path) => {
-            let secret = read_secret(path).await?;
-            if secret.len() < 32 {
-                return Err(AppError::ShortSecret { path: path.clone() });
-            }
-            KeySource::Secret(DecodingKey::from_secret(&secret))
+            let secret = SharedSecret::open(path).await;
+            KeySource::Secret(secret.map_err(AppError::SharedSecret)?)
         }
     };
     let settings = VerifierSettings {
@@ -196,19 +192,4 @@ async fn verifier(config: &Config) -> Result<Verifier, AppError> {
         claims: auth.claims.clone(),
     };
     Ok(Verifier::new(settings, keys))
-}
-
-/// A file's bytes without the newline that editors put at the end.
-async fn read_secret(path: &PathBuf) -> Result<Vec<u8>, AppError> {
-    let mut secret = tokio::fs::read(path)
-        .await
-        .map_err(|source| AppError::Secret {
-            path: path.clone(),
-            source,
-        })?;
-    while secret
-        .pop_if(|byte| matches!(byte, b'\r' | b'\n'))
-        .is_some()
-    {}
-    Ok(secret)
 }

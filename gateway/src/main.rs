@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use commands::ConfigArguments;
 use commands::dev::DevArguments;
 
 /// The FileGateway server of one organization.
@@ -18,12 +19,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the API. Configured by FILEGATEWAY_… variables (docs/configuration.md).
-    Serve,
+    /// Serve the API. Configured by FILEGATEWAY_… variables and a file (docs/configuration.md).
+    Serve(ConfigArguments),
     /// Work on uploaded videos, and settle what crashes left. Configured as `serve` is.
-    Worker,
+    Worker(ConfigArguments),
     /// Bring the database up to date, and end.
-    Migrate,
+    Migrate(ConfigArguments),
+    /// Print the configuration that `serve` would run with, and where each value comes from.
+    Config(ConfigArguments),
     /// Print the OpenAPI document.
     Openapi,
     /// Serve on this machine with nothing set up: SQLite, an S3 server in the process, and callers
@@ -34,9 +37,10 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Serve => commands::serve::run().await,
-        Command::Worker => commands::worker::run().await,
-        Command::Migrate => commands::migrate::run().await,
+        Command::Serve(arguments) => commands::serve::run(&arguments).await,
+        Command::Worker(arguments) => commands::worker::run(&arguments).await,
+        Command::Migrate(arguments) => commands::migrate::run(&arguments).await,
+        Command::Config(arguments) => commands::config::run(&arguments),
         Command::Openapi => commands::openapi::run(),
         Command::Dev(arguments) => commands::dev::run(arguments).await,
     };

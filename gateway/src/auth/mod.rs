@@ -16,6 +16,8 @@ pub mod jwks;
 mod licences;
 mod playback;
 pub mod policy;
+mod secret_file;
+mod shared_secret;
 mod signing_keys;
 mod verifier;
 
@@ -24,5 +26,6 @@ pub use claims::ClaimNames;
 pub use error::AuthError;
 pub use file_tokens::{FileTokens, MintedToken, ReadGrant};
 pub use playback::{MintedPlayback, Playback};
+pub use shared_secret::{SharedSecret, SharedSecretError};
 pub use signing_keys::{SigningKeys, SigningKeysError};
 pub use verifier::{KeySource, Verifier, VerifierSettings};

@@ -1,23 +1,15 @@
 //! The keys that file tokens are signed with, read from a file that may change under way.
-//!
-//! The file is a key of a Kubernetes Secret: when the operator rotates it, the kubelet swaps the
-//! file, and the gateway must follow without a restart. It is looked at when a key is needed, but
-//! at most once per [`RECHECK`].
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::Deserialize;
-use tracing::{info, warn};
 
-use crate::causes::causes;
-
-/// How long the keys in memory are used before the file is looked at again.
-const RECHECK: Duration = Duration::from_secs(1);
+use super::secret_file::{Secret, SecretFile};
 
 /// The shortest accepted secret, in bytes: as long as the hash of HS256 (RFC 7518, 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -32,7 +24,7 @@ pub enum SigningKeysError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It is not JSON of the expected shape. The parser's own message would quote the file, and the
     /// file is a secret, so only the place is told.
@@ -96,17 +88,8 @@ impl KeyPair {
     }
 }
 
-/// A keys file and what it last said.
-pub struct SigningKeys {
-    path: PathBuf,
-    seen: RwLock<Seen>,
-}
-
-struct Seen {
-    text: Vec<u8>,
-    pair: Arc<KeyPair>,
-    checked: Instant,
-}
+/// A file with the signing keys.
+pub struct SigningKeys(SecretFile<KeyPair>);
 
 impl SigningKeys {
     /// Reads the keys file at `path`.
@@ -114,73 +97,39 @@ impl SigningKeys {
     /// # Errors
     /// [`SigningKeysError`] when it can't be read or used.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self, SigningKeysError> {
-        let path = path.into();
-        let text = read(&path).await?;
-        let seen = RwLock::new(Seen {
-            pair: Arc::new(parse(&path, &text)?),
-            text,
-            checked: Instant::now(),
-        });
-        Ok(Self { path, seen })
+        Ok(Self(SecretFile::open(path.into()).await?))
     }
 
-    /// The keys as the file has them now. A file that became unreadable or malformed leaves the
-    /// last good keys in use.
+    /// The keys as the file has them now.
     pub(super) async fn pair(&self) -> Arc<KeyPair> {
-        {
-            let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
-            if seen.checked.elapsed() < RECHECK {
-                return seen.pair.clone();
-            }
-        }
-        let text = read(&self.path).await;
-        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        seen.checked = Instant::now();
-        match text.and_then(|text| {
-            let changed = text != seen.text;
-            let pair = changed.then(|| parse(&self.path, &text)).transpose()?;
-            Ok((text, pair))
-        }) {
-            Ok((text, Some(pair))) => {
-                info!(key.id = pair.current.id, "took up new signing keys");
-                seen.text = text;
-                seen.pair = Arc::new(pair);
-            }
-            Ok((_, None)) => {}
-            Err(error) => {
-                warn!(
-                    error = causes(&error),
-                    "the signing keys are unusable, the last good ones stay in use"
-                );
-            }
-        }
-        seen.pair.clone()
+        self.0.current().await
     }
 }
 
-async fn read(path: &Path) -> Result<Vec<u8>, SigningKeysError> {
-    tokio::fs::read(path)
-        .await
-        .map_err(|source| SigningKeysError::Read {
-            path: path.to_owned(),
-            source,
-        })
-}
+impl Secret for KeyPair {
+    type Error = SigningKeysError;
 
-fn parse(path: &Path, text: &[u8]) -> Result<KeyPair, SigningKeysError> {
-    let file: KeysFile =
-        serde_json::from_slice(text).map_err(|error| SigningKeysError::Malformed {
-            path: path.to_owned(),
-            line: error.line(),
-            column: error.column(),
-        })?;
-    Ok(KeyPair {
-        current: key(path, "current", file.current)?,
-        previous: file
-            .previous
-            .map(|entry| key(path, "previous", entry))
-            .transpose()?,
-    })
+    const NAME: &'static str = "the signing keys";
+
+    fn parse(path: &Path, text: &[u8]) -> Result<Self, SigningKeysError> {
+        let file: KeysFile =
+            serde_json::from_slice(text).map_err(|error| SigningKeysError::Malformed {
+                path: path.to_owned(),
+                line: error.line(),
+                column: error.column(),
+            })?;
+        Ok(Self {
+            current: key(path, "current", file.current)?,
+            previous: file
+                .previous
+                .map(|entry| key(path, "previous", entry))
+                .transpose()?,
+        })
+    }
+
+    fn unreadable(path: PathBuf, source: io::Error) -> SigningKeysError {
+        SigningKeysError::Read { path, source }
+    }
 }
 
 fn key(path: &Path, which: &'static str, entry: KeyEntry) -> Result<Key, SigningKeysError> {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
+use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
 use super::jwks::Jwks;
-use super::{AuthError, Caller, ClaimNames};
+use super::{AuthError, Caller, ClaimNames, SharedSecret};
 
 /// How far the issuer's clock may be off, in seconds.
 const LEEWAY_SECONDS: u64 = 30;
@@ -37,7 +37,7 @@ pub struct VerifierSettings {
 /// Where the key comes from that a signature is checked with.
 pub enum KeySource {
     /// One secret that issuer and gateway share (HMAC).
-    Secret(DecodingKey),
+    Secret(SharedSecret),
     /// The issuer's published keys.
     Jwks(Arc<Jwks>),
 }
@@ -69,7 +69,7 @@ impl Verifier {
         let header = decode_header(token).map_err(|_| AuthError::Invalid("it is no signed JWT"))?;
         self.check_header(&header)?;
         let key = match &self.keys {
-            KeySource::Secret(key) => key.clone(),
+            KeySource::Secret(secret) => secret.key().await,
             KeySource::Jwks(jwks) => jwks.find(header.kid.as_deref(), header.alg).await?,
         };
         let claims = decode::<Map<String, Value>>(token, &key, &self.validation(header.alg))

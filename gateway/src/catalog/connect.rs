@@ -53,6 +53,21 @@ impl Catalog {
     }
 }
 
+impl Catalog {
+    /// Opens connections with this URL from now on: a changed password, for one. Those that are open
+    /// go on. It has to be of the same kind of database; a SQLite file stays the one that it is.
+    ///
+    /// # Errors
+    /// [`CatalogError::Url`] when the URL makes no sense.
+    pub fn take_up(&self, url: &str) -> Result<(), CatalogError> {
+        match &self.pool {
+            Pool::Sqlite { .. } => {}
+            Pool::Postgres(pool) => pool.set_connect_options(postgres_options(url)?),
+        }
+        Ok(())
+    }
+}
+
 async fn sqlite(settings: &Settings) -> Result<Pool, CatalogError> {
     let options = SqliteConnectOptions::from_str(&settings.url)
         .map_err(|_| CatalogError::Url)?
@@ -100,9 +115,7 @@ fn is_busy(error: &sqlx::Error) -> bool {
 }
 
 async fn postgres(settings: &Settings) -> Result<Pool, CatalogError> {
-    let options = PgConnectOptions::from_str(&settings.url)
-        .map_err(|_| CatalogError::Url)?
-        .application_name("filegateway");
+    let options = postgres_options(&settings.url)?;
     // The pool would try again until its time is up, and then not say what was wrong.
     let first = tokio::time::timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options))
         .await
@@ -138,4 +151,13 @@ async fn postgres(settings: &Settings) -> Result<Pool, CatalogError> {
         .await
         .map(Pool::Postgres)
         .map_err(CatalogError::Connect)
+}
+
+fn postgres_options(url: &str) -> Result<PgConnectOptions, CatalogError> {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    if !matches!(scheme, Some("postgres" | "postgresql")) {
+        return Err(CatalogError::Url);
+    }
+    let options = PgConnectOptions::from_str(url).map_err(|_| CatalogError::Url)?;
+    Ok(options.application_name("filegateway"))
 }

@@ -51,6 +51,14 @@ impl Catalog {
         Ok(())
     }
 
+    /// Whether [`Catalog::close`] was called.
+    pub fn is_closed(&self) -> bool {
+        match &self.pool {
+            Pool::Sqlite { writer, .. } => writer.is_closed(),
+            Pool::Postgres(pool) => pool.is_closed(),
+        }
+    }
+
     /// Closes every connection; for a graceful stop.
     pub async fn close(&self) {
         match &self.pool {

@@ -1,13 +1,13 @@
 //! `gateway migrate`.
 
 use gateway::app::open_catalog;
-use gateway::config::{self, Database};
 use tracing::info;
 
+use super::ConfigArguments;
+
 /// Brings the database up to date.
-pub(crate) async fn run() -> anyhow::Result<()> {
-    super::start_logs("info")?;
-    let database = Database::read(&config::environment)?;
+pub(crate) async fn run(arguments: &ConfigArguments) -> anyhow::Result<()> {
+    let database = arguments.sources_and_logs()?.database()?;
     open_catalog(&database).await?.close().await;
     info!("the database is up to date");
     Ok(())

@@ -1,16 +1,51 @@
 //! The subcommands.
 
+pub(crate) mod config;
 pub(crate) mod dev;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod serve;
 pub(crate) mod worker;
 
-use anyhow::Context;
-use gateway::config;
+use std::path::PathBuf;
 
-/// Begins to log as the environment says, or else `default`.
-fn start_logs(default: &str) -> anyhow::Result<()> {
-    let filter = config::log_filter(&config::environment, default);
-    gateway::telemetry::start(&filter).context("FILEGATEWAY_LOG is no tracing filter")
+use anyhow::Context;
+use clap::Args;
+use gateway::config::{Sources, environment};
+use tracing::warn;
+
+/// Where a command's configuration is besides its variables.
+#[derive(Args)]
+pub(crate) struct ConfigArguments {
+    /// Configuration file (docs/configuration.md); variables win over it. Without it, the variable
+    /// FILEGATEWAY_CONFIG_FILE may name one.
+    #[arg(long = "config", value_name = "PATH")]
+    file: Option<PathBuf>,
+}
+
+impl ConfigArguments {
+    pub(crate) fn sources(&self) -> Sources<'static> {
+        Sources::load(&environment, self.file.as_deref())
+    }
+
+    /// The same, once the logs are on, with a word on variables that are likely mistyped.
+    pub(crate) fn sources_and_logs(&self) -> anyhow::Result<Sources<'static>> {
+        let sources = self.sources();
+        start_logs(&sources.log_filter("info"))?;
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        for (name, meant) in sources.unknown_variables(names) {
+            let meant = meant.unwrap_or_default();
+            warn!(
+                variable = name,
+                did_you_mean = meant,
+                "a variable is unknown and has no effect"
+            );
+        }
+        Ok(sources)
+    }
+}
+
+/// Begins to log what `filter` lets through.
+fn start_logs(filter: &str) -> anyhow::Result<()> {
+    gateway::telemetry::start(filter).context("FILEGATEWAY_LOG is no tracing filter")
 }

@@ -7,21 +7,21 @@ use std::time::Duration;
 
 use anyhow::Context;
 use gateway::app::App;
-use gateway::config::{self, Config};
+use gateway::config::Config;
 use gateway::store::Keys;
 use gateway::worker::Settings;
 use gateway::{api, server};
 use tracing::info;
 
+use super::ConfigArguments;
 use super::worker::Worker;
 
 /// How long what was begun may take to be settled after the last request.
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// Serves until told to stop.
-pub(crate) async fn run() -> anyhow::Result<()> {
-    super::start_logs("info")?;
-    let config = Config::read(&config::environment)?;
+pub(crate) async fn run(arguments: &ConfigArguments) -> anyhow::Result<()> {
+    let config = arguments.sources_and_logs()?.config()?;
     let keys = Keys::Folder(config.backends.store.credentials.clone());
     let listener = listen(&config)?;
     let settings = Settings::default();

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use gateway::app::App;
-use gateway::config::{self, Backends};
 use gateway::files::Files;
 use gateway::server;
 use gateway::store::Keys;
@@ -13,15 +12,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::ConfigArguments;
 use super::serve::unless_stopped;
 
 /// How long the jobs in hand may take to be put back.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Works on videos, and settles what was left unfinished, until told to stop.
-pub(crate) async fn run() -> anyhow::Result<()> {
-    super::start_logs("info")?;
-    let backends = Backends::read(&config::environment)?;
+pub(crate) async fn run(arguments: &ConfigArguments) -> anyhow::Result<()> {
+    let backends = arguments.sources_and_logs()?.backends()?;
     let stop = server::told_to_stop().context("failed to listen for signals")?;
     let keys = Keys::Folder(backends.store.credentials.clone());
     let open = App::open(&backends, keys, true);

@@ -1,14 +1,19 @@
-//! What a gateway is told: environment variables in, plain structs out, one file per concern.
+//! What a gateway is told: environment variables and a file in, plain structs out, one file per
+//! concern.
 //!
 //! Everything is read once, at the start, and every problem is reported at once, each with the name
-//! of its variable. Nothing else in the crate reads the environment. Secrets are never in a
-//! variable, only in files that a variable names.
+//! of its variable or its key in the file. Nothing else in the crate reads the environment. Secrets
+//! are in neither, only in files that they name.
 
 mod access;
 mod auth;
 mod database;
+mod effective;
+mod file;
+mod names;
 mod reader;
 mod server;
+mod sources;
 mod store;
 mod tokens;
 mod uploads;
@@ -18,6 +23,7 @@ pub use auth::{Auth, KeysFrom};
 pub use database::{Database, DatabaseAddress};
 pub use reader::{ConfigError, Problem};
 pub use server::Server;
+pub use sources::{Origin, Sources};
 pub use store::Store;
 pub use tokens::Tokens;
 pub use uploads::Uploads;
@@ -55,47 +61,31 @@ pub struct Config {
 /// Looks a variable up, as [`std::env::var`] does.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// `FILEGATEWAY_LOG`: what to log, in tracing's filter syntax.
-pub fn log_filter(lookup: Lookup<'_>, default: &str) -> String {
-    Reader::new(lookup).text("FILEGATEWAY_LOG", default)
-}
-
 /// The process's own environment.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
 impl Config {
-    /// Reads everything that `serve` needs.
+    /// Reads everything that `serve` needs, of the variables that `lookup` knows.
     ///
     /// # Errors
     /// [`ConfigError`] with every problem found.
     pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(lookup);
-        let backends = Backends::from(&mut reader);
-        let server = Server::from(&mut reader);
-        let auth = Auth::from(&mut reader);
-        let tokens = Tokens::from(&mut reader);
-        reader.finish(Self {
-            backends,
-            server,
-            auth,
-            tokens,
-        })
+        Sources::load(lookup, None).config()
+    }
+
+    fn from(reader: &mut Reader<'_>) -> Self {
+        Self {
+            backends: Backends::from(reader),
+            server: Server::from(reader),
+            auth: Auth::from(reader),
+            tokens: Tokens::from(reader),
+        }
     }
 }
 
 impl Backends {
-    /// Reads what `worker` needs.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every problem found.
-    pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(lookup);
-        let backends = Self::from(&mut reader);
-        reader.finish(backends)
-    }
-
     fn from(reader: &mut Reader<'_>) -> Self {
         Self {
             organization: reader.required("FILEGATEWAY_ORGANIZATION"),
@@ -104,18 +94,6 @@ impl Backends {
             uploads: Uploads::from(reader),
             access: Access::from(reader),
         }
-    }
-}
-
-impl Database {
-    /// Reads what `migrate` needs.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every problem found.
-    pub fn read(lookup: Lookup<'_>) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(lookup);
-        let database = Self::from(&mut reader);
-        reader.finish(database)
     }
 }
 

@@ -1,6 +1,7 @@
-//! Reads variables and collects what is wrong with them.
+//! Reads settings and collects what is wrong with them.
 
-use std::fmt;
+use std::cell::RefCell;
+use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,15 +9,25 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::Lookup;
+use super::effective::Setting;
+use super::sources::{Origin, Sources};
 
-/// One variable that is missing or wrong.
+/// One setting that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The variable.
-    pub variable: &'static str,
+    /// The variable, or the key of the configuration file, whichever the value came from.
+    pub field: String,
     /// What is wrong, and what is expected.
     pub message: String,
+}
+
+impl Problem {
+    pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
 }
 
 /// Every problem of a configuration.
@@ -34,7 +45,7 @@ impl fmt::Display for ConfigError {
             self.problems.len()
         )?;
         for problem in &self.problems {
-            write!(formatter, "\n  {}: {}", problem.variable, problem.message)?;
+            write!(formatter, "\n  {}: {}", problem.field, problem.message)?;
         }
         Ok(())
     }
@@ -42,19 +53,26 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Reads variables. A problem is noted and a stand-in returned, so that reading goes on to the next
-/// variable; [`Reader::finish`] lets no stand-in out.
+/// Reads settings, by the names of their variables. A problem is noted and a stand-in returned, so that reading goes on to the next
+/// one; [`Reader::finish`] lets no stand-in out.
 pub(super) struct Reader<'a> {
-    lookup: Lookup<'a>,
+    sources: &'a Sources<'a>,
     problems: Vec<Problem>,
+    seen: RefCell<Vec<Setting>>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(lookup: Lookup<'a>) -> Self {
+    pub(super) fn new(sources: &'a Sources<'a>) -> Self {
         Self {
-            lookup,
+            sources,
             problems: Vec::new(),
+            seen: RefCell::default(),
         }
+    }
+
+    /// Every setting that was looked at, in order.
+    pub(super) fn seen(self) -> Vec<Setting> {
+        self.seen.into_inner()
     }
 
     pub(super) fn finish<T>(self, value: T) -> Result<T, ConfigError> {
@@ -68,18 +86,37 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn problem(&mut self, variable: &'static str, message: impl Into<String>) {
-        self.problems.push(Problem {
-            variable,
-            message: message.into(),
-        });
+        self.add(Problem::new(self.sources.field(variable), message));
     }
 
-    /// A variable that is set and says something. An empty one counts as absent: a ConfigMap has no
-    /// other way to leave one out.
+    pub(super) fn add(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// A setting that says something.
     pub(super) fn optional(&self, variable: &'static str) -> Option<String> {
-        (self.lookup)(variable)
-            .map(|value| value.trim().to_owned())
-            .filter(|value| !value.is_empty())
+        let found = self.sources.get(variable);
+        let mut seen = self.seen.borrow_mut();
+        if seen.iter().all(|setting| setting.variable != variable) {
+            let (value, origin) = found.clone().unzip();
+            seen.push(Setting {
+                variable,
+                value,
+                origin: origin.unwrap_or(Origin::Default),
+            });
+        }
+        found.map(|(text, _)| text)
+    }
+
+    /// Notes what holds while a setting that was looked at is absent.
+    fn note_default(&self, variable: &str, default: &dyn Display) {
+        let mut seen = self.seen.borrow_mut();
+        let setting = seen.iter_mut().find(|setting| setting.variable == variable);
+        if let Some(setting) = setting
+            && setting.value.is_none()
+        {
+            setting.value = Some(default.to_string());
+        }
     }
 
     pub(super) fn required(&mut self, variable: &'static str) -> String {
@@ -90,24 +127,24 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn text(&self, variable: &'static str, default: &str) -> String {
-        self.optional(variable)
-            .unwrap_or_else(|| default.to_owned())
+        let text = self.optional(variable);
+        self.note_default(variable, &default);
+        text.unwrap_or_else(|| default.to_owned())
     }
 
     pub(super) fn path(&self, variable: &'static str, default: &str) -> PathBuf {
         PathBuf::from(self.text(variable, default))
     }
 
-    pub(super) fn parsed<T: FromStr>(
+    pub(super) fn parsed<T: FromStr + Display>(
         &mut self,
         variable: &'static str,
         default: T,
         expected: &str,
     ) -> T {
-        match self
-            .optional(variable)
-            .map(|text| text.parse().map_err(|_| text))
-        {
+        let text = self.optional(variable);
+        self.note_default(variable, &default);
+        match text.map(|text| text.parse().map_err(|_| text)) {
             None => default,
             Some(Ok(value)) => value,
             Some(Err(text)) => {
@@ -141,13 +178,17 @@ impl<'a> Reader<'a> {
         Duration::from_secs(self.number(variable, default, range))
     }
 
-    pub(super) fn choice<T: Copy>(
+    pub(super) fn choice<T: Copy + PartialEq>(
         &mut self,
         variable: &'static str,
         default: T,
         choices: &[(&str, T)],
     ) -> T {
-        let Some(text) = self.optional(variable) else {
+        let text = self.optional(variable);
+        if let Some((name, _)) = choices.iter().find(|(_, value)| *value == default) {
+            self.note_default(variable, name);
+        }
+        let Some(text) = text else {
             return default;
         };
         if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text) {

@@ -21,6 +21,7 @@ mod raw;
 mod read;
 mod relay;
 mod revocation;
+mod secrets;
 mod smuggling;
 mod stream;
 mod support;

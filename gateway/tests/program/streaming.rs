@@ -101,8 +101,16 @@ async fn no_secret_gets_into_the_log() {
         .bearer_auth(&jwt);
     let token: Value = token.send().await.unwrap().json().await.unwrap();
     let token = token["token"].as_str().unwrap();
+    let path = format!("{}/v1/files/stream/{id}?token={token}", served.url);
+    let played = http.get(&path).send().await.unwrap();
+    let cookie = played.headers()["set-cookie"].to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    http.get(&path)
+        .header("cookie", &cookie)
+        .send()
+        .await
+        .unwrap();
     for url in [
-        format!("{}/v1/files/stream/{id}?token={token}", served.url),
         format!(
             "{}/v1/files/stream?location={location}&token={token}",
             served.url
@@ -119,7 +127,7 @@ async fn no_secret_gets_into_the_log() {
         .secrets
         .iter()
         .map(String::as_str)
-        .chain([jwt.as_str(), token])
+        .chain([jwt.as_str(), token, &cookie])
     {
         // The signature alone would be enough to find, and a log may cut a line.
         let tail = &secret[secret.len() - 12..];

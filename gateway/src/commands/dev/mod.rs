@@ -14,8 +14,8 @@ use gateway::app::App;
 use gateway::auth::ClaimNames;
 use gateway::auth::policy::LocationAccess;
 use gateway::config::{
-    Access, Auth, Backends, Config, Database, DatabaseAddress, Delivery, KeysFrom, Server, Store,
-    Tokens, Uploads,
+    Access, Auth, Backends, Config, Database, DatabaseAddress, Delivery, KeysFrom, Server, Sources,
+    Store, Tokens, Uploads, environment,
 };
 use gateway::server::{self, Limits};
 use gateway::store::embedded;
@@ -50,7 +50,8 @@ pub(crate) struct DevArguments {
 
 /// Serves until told to stop.
 pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<()> {
-    super::start_logs(LOG)?;
+    let sources = Sources::load(&environment, None);
+    super::start_logs(&sources.log_filter(LOG))?;
     let folder = Folder::open(&arguments.data)?;
     let identity = Identity::new(folder.secret()?);
     let store = embedded::serve(&folder.objects(), BUCKET)
