@@ -3,6 +3,7 @@
 
 mod audit;
 mod authorization;
+mod browser;
 mod conditional;
 mod connections;
 mod delete;

@@ -192,6 +192,7 @@ fn tools(only: &[String]) -> anyhow::Result<()> {
         let programs = [
             debian::POSTGRES,
             debian::VIDEO,
+            debian::BROWSER,
             debian::NODE,
             debian::IMAGES,
         ]

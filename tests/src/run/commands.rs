@@ -121,7 +121,7 @@ pub async fn stop() -> Result<()> {
 /// A test fails, or in CI one can't run.
 pub async fn test() -> Result<()> {
     let mut suite = Suite::default();
-    debian::ensure(debian::VIDEO)?;
+    debian::ensure(&[debian::VIDEO, debian::BROWSER].concat())?;
     suite.check("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     let clippy = [
         "clippy",

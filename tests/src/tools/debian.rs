@@ -24,6 +24,9 @@ pub const POSTGRES: &[Program] = &[program("postgres", "postgresql")];
 /// What makes videos in the tests, and reads them in `gateway dev`.
 pub const VIDEO: &[Program] = &[program("ffmpeg", "ffmpeg"), program("ffprobe", "ffmpeg")];
 
+/// What plays videos in the tests.
+pub const BROWSER: &[Program] = &[program("chromium", "chromium")];
+
 /// What a node needs.
 pub const NODE: &[Program] = &[
     program("containerd", "containerd"),
