@@ -10,9 +10,11 @@ GATEWAY_IMAGE ?=
 STORAGE_IMAGE ?=
 export OPERATOR_IMAGE GATEWAY_IMAGE STORAGE_IMAGE
 
-# Not quiet: the first build takes two minutes, and a person should see it go on.
-# Release, although nothing in it needs speed: it shares most of what it depends on with the products' images.
-TESTBED := cargo run --release --locked -p testbed --
+# Release, although nothing in it needs speed, and with the packages of the products' images: so all of them agree
+# on the features of what they depend on, and nothing is compiled twice. Not quiet: the first build takes minutes,
+# and a person should see it go on.
+TESTBED := cargo build --release --locked -p gateway -p operator -p testbed --bin testbed && \
+	"$${CARGO_TARGET_DIR:-target}/release/testbed"
 
 .PHONY: help
 help: ## Show the targets

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::api::{Delivery, Pace, State};
+use crate::api::{Delivery, Pace, RateLimit, State};
 use crate::auth::jwks::{FetchError, Jwks, Location};
 use crate::auth::{
     FileTokens, KeySource, Playback, SharedSecret, SharedSecretError, SigningKeys,
@@ -84,6 +84,10 @@ impl App {
             organization: backends.organization.clone(),
             max_file_bytes: backends.uploads.max_file_bytes,
             max_files: backends.uploads.max_files,
+            types: backends.uploads.types.clone(),
+            quota: backends.quota,
+            uploads_in_flight: backends.uploads.in_flight,
+            upload_memory_bytes: backends.uploads.memory_bytes,
             locations: backends.access.locations,
             video,
         };
@@ -106,11 +110,13 @@ impl App {
         let (keys, organization) = (Arc::new(keys), &config.backends.organization);
         let tokens = FileTokens::new(keys.clone(), organization.clone(), config.tokens.lifetime);
         let playback = Playback::new(keys, organization.clone(), config.tokens.playback);
-        let uploads = config.backends.uploads;
+        let uploads = &config.backends.uploads;
+        let max_files = u64::from(uploads.max_files);
+        let form_overhead_bytes = FORM_OVERHEAD_BYTES.saturating_mul(max_files);
         let max_upload_bytes = uploads
             .max_file_bytes
-            .saturating_add(FORM_OVERHEAD_BYTES)
-            .saturating_mul(u64::from(uploads.max_files));
+            .saturating_mul(max_files)
+            .saturating_add(form_overhead_bytes);
         Ok(State {
             files: self.files.clone(),
             verifier: Arc::new(verifier(config).await?),
@@ -126,6 +132,8 @@ impl App {
                 within: config.server.body_patience,
             },
             stopping: CancellationToken::new(),
+            form_overhead_bytes,
+            rate: Arc::new(RateLimit::per_minute(config.server.requests_per_minute)),
         })
     }
 }

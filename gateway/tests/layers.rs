@@ -19,7 +19,7 @@ const RULES: [(&str, &[&str]); 12] = [
     ("auth", &[]),
     ("catalog", &[]),
     ("causes", &[]),
-    ("config", &["auth", "server"]),
+    ("config", &["auth", "files", "server"]),
     ("files", &["auth", "catalog", "media", "store"]),
     ("media", &[]),
     ("server", &[]),

@@ -46,7 +46,9 @@ impl<'a> ApiExtractor<'a> for Bearer {
     ) -> Result<Self> {
         let state = State::of(request)?;
         let caller = async { state.verifier.verify(token(request)?).await };
-        Ok(Self(caller.await.map_err(Problem::from)?))
+        let caller = caller.await.map_err(Problem::from)?;
+        state.rate.count(&caller)?;
+        Ok(Self(caller))
     }
 }
 

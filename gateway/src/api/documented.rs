@@ -87,7 +87,7 @@ impl ApiResponse for Download {
 
 /// The statuses that an operation may fail with.
 pub trait Statuses {
-    /// Besides 401, 403, 500 and 503, which every operation has.
+    /// Besides 401, 403, 429, 500 and 503, which every operation has.
     const OWN: &'static [u16];
 }
 
@@ -109,7 +109,7 @@ impl Statuses for Reading {
 pub struct Writing;
 
 impl Statuses for Writing {
-    const OWN: &'static [u16] = &[404, 413, 422];
+    const OWN: &'static [u16] = &[404, 409, 413, 415, 422, 507];
 }
 
 /// A failure of an operation with the statuses `S`.
@@ -129,7 +129,7 @@ impl<S> From<Failure<S>> for poem::Error {
 
 impl<S: Statuses> ApiResponse for Failure<S> {
     fn meta() -> MetaResponses {
-        let mut statuses = [&[401, 403], S::OWN, &[500, 503]].concat();
+        let mut statuses = [&[401, 403, 429], S::OWN, &[500, 503]].concat();
         statuses.sort_unstable();
         MetaResponses {
             responses: statuses.into_iter().map(failure).collect(),
@@ -146,10 +146,14 @@ fn failure(status: u16) -> MetaResponse {
         401 => "Not signed in, or the token is invalid, expired or revoked",
         403 => "The caller belongs to another organization, or may not do this",
         404 => "Not found",
+        409 => "A request with this idempotency key is being carried out",
         412 => "A condition of the request does not hold",
         413 => "A file is too large",
+        415 => "A file is of a type that is not taken",
         416 => "The file does not have the requested range",
         422 => return response(422, "Validation Error", JSON, schemas::validation_error()),
+        429 => "The caller makes too many requests",
+        507 => "A quota is used up",
         500 => "The gateway failed",
         _ => "A service that the gateway depends on is not there",
     };

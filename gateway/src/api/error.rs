@@ -10,7 +10,7 @@ use tracing::error;
 use super::problem::{FieldError, Problem};
 use crate::auth::AuthError;
 use crate::causes::causes;
-use crate::files::FilesError;
+use crate::files::{FilesError, QuotaExceeded, QuotaKind, TypeRule};
 
 /// How soon a client may try again when a dependency is down, in seconds.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
@@ -38,7 +38,27 @@ impl From<FilesError> for Problem {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "file_too_large",
                 format!("File {index} of the request is larger than the limit of {limit} bytes"),
-            ),
+            )
+            .limit("uploads.maxFileBytes", limit),
+            FilesError::TypeNotAllowed {
+                index,
+                content_type,
+                rule,
+            } => type_not_allowed(index, &content_type, &rule),
+            FilesError::QuotaExceeded(exceeded) => quota_exceeded(exceeded),
+            FilesError::TooManyUploads { limit } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_many_uploads",
+                format!("The gateway is at work on {limit} uploads, its limit; try again"),
+            )
+            .limit("uploads.inFlight", limit)
+            .with(RETRY_AFTER, RETRY_SECONDS),
+            FilesError::KeyInUse => Self::new(
+                StatusCode::CONFLICT,
+                "idempotency_key_in_use",
+                "A request with this idempotency key is being carried out; try again",
+            )
+            .with(RETRY_AFTER, RETRY_SECONDS),
             FilesError::Body { message } => FieldError::malformed_form(&message).into(),
             FilesError::Store { action, source } => {
                 logged("the object store", action, source.as_ref());
@@ -84,6 +104,39 @@ impl From<AuthError> for Problem {
             }
         }
     }
+}
+
+fn type_not_allowed(index: usize, content_type: &str, rule: &TypeRule) -> Problem {
+    let (name, words, patterns) = match rule {
+        TypeRule::Allowed(patterns) => ("uploads.allowedTypes", "only these are taken", patterns),
+        TypeRule::Denied(patterns) => ("uploads.deniedTypes", "these are not taken", patterns),
+    };
+    let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
+    let patterns = patterns.join(", ");
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "type_not_allowed",
+        format!("File {index} of the request is {content_type}; {words}: {patterns}"),
+    )
+    .limit(name, patterns)
+}
+
+fn quota_exceeded(exceeded: QuotaExceeded) -> Problem {
+    let name = match exceeded.kind {
+        QuotaKind::Bytes => "quota.bytes",
+        QuotaKind::Files => "quota.files",
+        QuotaKind::OwnerBytes => "quota.ownerBytes",
+        QuotaKind::OwnerFiles => "quota.ownerFiles",
+    };
+    Problem::new(
+        StatusCode::INSUFFICIENT_STORAGE,
+        "quota_exceeded",
+        format!(
+            "The quota of {} {} is used up or would be; delete something first",
+            exceeded.limit, exceeded.kind
+        ),
+    )
+    .limit(name, exceeded.limit)
 }
 
 /// 401 with the challenge of RFC 6750, section 3.

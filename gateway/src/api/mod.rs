@@ -13,6 +13,7 @@ mod pace;
 mod params;
 mod problem;
 pub mod ranges;
+mod rate_limit;
 mod schemas;
 mod state;
 
@@ -26,6 +27,7 @@ use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 use allow::Allowed;
 use envelope::Envelope;
 pub use pace::Pace;
+pub use rate_limit::RateLimit;
 pub use state::{Delivery, State};
 
 const TITLE: &str = "FileGateway";

@@ -47,6 +47,17 @@ impl Parameter for Uuid {
     }
 }
 
+impl Parameter for bool {
+    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, (&'static str, &'static str)> {
+        // What FastAPI's clients may send.
+        match text.ok_or(MISSING)?.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err(("Input should be a valid boolean", "bool_parsing")),
+        }
+    }
+}
+
 impl<T: Parameter> Parameter for Option<T> {
     fn parse(text: Option<Cow<'_, str>>) -> Result<Self, Wrong> {
         text.map(|text| T::parse(Some(text))).transpose()

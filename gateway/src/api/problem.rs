@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// One wrong field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,6 +77,8 @@ pub enum Problem {
         detail: Cow<'static, str>,
         /// Headers that the status calls for.
         headers: Vec<(HeaderName, HeaderValue)>,
+        /// More of the body.
+        members: Vec<(&'static str, Value)>,
     },
 }
 
@@ -91,6 +94,41 @@ impl Problem {
             code,
             detail: detail.into(),
             headers: Vec::new(),
+            members: Vec::new(),
+        }
+    }
+
+    /// The same problem with one more member of its body. 422 has none: its form is the contract's.
+    #[must_use]
+    pub fn member(mut self, name: &'static str, value: Value) -> Self {
+        if let Self::Other { members, .. } = &mut self {
+            members.push((name, value));
+        }
+        self
+    }
+
+    /// The same problem with the limit that was in the way, by its name in the configuration.
+    #[must_use]
+    pub fn limit(self, name: &str, value: impl Into<Value>) -> Self {
+        self.member("limit", json!({ "name": name, "value": value.into() }))
+    }
+
+    /// Its stable name: that of the first wrong field, or its own.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Fields(fields) => fields.first().map_or("invalid", |field| field.kind),
+            Self::Other { code, .. } => code,
+        }
+    }
+
+    /// What happened, for people.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Fields(fields) => {
+                let messages: Vec<&str> = fields.iter().map(|field| field.msg.as_ref()).collect();
+                messages.join("; ")
+            }
+            Self::Other { detail, .. } => detail.clone().into_owned(),
         }
     }
 
@@ -112,14 +150,25 @@ impl Problem {
     }
 
     /// Its body.
-    pub fn body(&self, request_id: &str) -> serde_json::Value {
+    pub fn body(&self, request_id: &str) -> Value {
         match self {
-            Self::Fields(fields) => serde_json::json!({ "detail": fields }),
-            Self::Other { code, detail, .. } => serde_json::json!({
-                "detail": detail,
-                "code": code,
-                "request_id": request_id,
-            }),
+            Self::Fields(fields) => json!({ "detail": fields }),
+            Self::Other {
+                code,
+                detail,
+                members,
+                ..
+            } => {
+                let mut body = json!({
+                    "detail": detail,
+                    "code": code,
+                    "request_id": request_id,
+                });
+                for (name, value) in members {
+                    body[*name] = value.clone();
+                }
+                body
+            }
         }
     }
 }

@@ -36,7 +36,19 @@ pub fn upload() -> MetaSchemaRef {
 
 /// Registers the schemas of failures.
 pub fn register_errors(registry: &mut Registry) {
-    register(
+    let limit = MetaSchema {
+        description: Some("The limit that was in the way."),
+        properties: vec![
+            (
+                "name",
+                described("string", "Its name in the configuration."),
+            ),
+            ("value", inline(MetaSchema::ANY)),
+        ],
+        required: vec!["name", "value"],
+        ..MetaSchema::new("object")
+    };
+    register_with(
         registry,
         ERROR,
         "Why a request failed.",
@@ -49,6 +61,16 @@ pub fn register_errors(registry: &mut Registry) {
             (
                 "request_id",
                 described("string", "The request's id, which the logs have too."),
+            ),
+        ],
+        vec![
+            ("limit", inline(limit)),
+            (
+                "outcomes",
+                list(
+                    "What became of each file of an upload.",
+                    MetaSchemaRef::Reference("Outcome".to_owned()),
+                ),
             ),
         ],
     );
@@ -118,17 +140,29 @@ pub fn register_upload(registry: &mut Registry) {
     );
 }
 
+type Properties = Vec<(&'static str, MetaSchemaRef)>;
+
 fn register(
     registry: &mut Registry,
     name: &'static str,
     description: &'static str,
-    properties: Vec<(&'static str, MetaSchemaRef)>,
+    properties: Properties,
+) {
+    register_with(registry, name, description, properties, Vec::new());
+}
+
+fn register_with(
+    registry: &mut Registry,
+    name: &'static str,
+    description: &'static str,
+    required: Properties,
+    optional: Properties,
 ) {
     registry.create_schema::<(), _>(name.to_owned(), |_| MetaSchema {
         title: Some(name.to_owned()),
         description: Some(description),
-        required: properties.iter().map(|(name, _)| *name).collect(),
-        properties,
+        required: required.iter().map(|(name, _)| *name).collect(),
+        properties: [required, optional].concat(),
         ..MetaSchema::new("object")
     });
 }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pace::Pace;
 use super::problem::Problem;
+use super::rate_limit::RateLimit;
 use crate::auth::{FileTokens, Playback, Verifier};
 use crate::files::Files;
 
@@ -39,6 +40,10 @@ pub struct State {
     pub pace: Pace,
     /// Cancelled when the process is told to stop: it is not ready from then on.
     pub stopping: CancellationToken,
+    /// How much of an upload's body may be boundaries and headers, in bytes.
+    pub form_overhead_bytes: u64,
+    /// How many requests a caller may make.
+    pub rate: Arc<RateLimit>,
 }
 
 impl State {

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use super::QuotaExceeded;
+
 /// A database that did not do what it was asked. No message holds the URL or a value of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -35,6 +37,9 @@ pub enum CatalogError {
         /// What was tried.
         action: &'static str,
     },
+    /// More would be stored than a quota allows; nothing was changed.
+    #[error(transparent)]
+    Quota(#[from] QuotaExceeded),
 }
 
 impl CatalogError {
@@ -43,6 +48,7 @@ impl CatalogError {
         match self {
             Self::Url | Self::Connect(_) => "connect",
             Self::Migrate(_) => "migrate",
+            Self::Quota(_) => "keep to the quota",
             Self::Statement { action, .. }
             | Self::Timeout { action }
             | Self::Conflict { action } => action,
@@ -53,7 +59,11 @@ impl CatalogError {
     pub fn summary(&self) -> String {
         let source = match self {
             Self::Connect(source) | Self::Statement { source, .. } => source,
-            Self::Url | Self::Migrate(_) | Self::Timeout { .. } | Self::Conflict { .. } => {
+            Self::Url
+            | Self::Migrate(_)
+            | Self::Timeout { .. }
+            | Self::Conflict { .. }
+            | Self::Quota(_) => {
                 return self.to_string();
             }
         };

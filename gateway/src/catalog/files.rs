@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::pool::{read, write};
-use super::{Catalog, CatalogError};
+use super::usage::{TOTALS, usage};
+use super::{Answered, Catalog, CatalogError, Quota, QuotaExceeded, RequestKey};
 
 /// Where a row stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +160,15 @@ pub struct StoredRow {
     pub video: bool,
 }
 
+/// What goes with making files readable, in the same transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Settlement {
+    /// What may be stored at most.
+    pub quota: Quota,
+    /// The request that the answer is kept for, when its client may repeat it.
+    pub request: Option<(RequestKey, Answered)>,
+}
+
 impl Catalog {
     /// Writes a row in the status `uploading`.
     ///
@@ -204,12 +214,16 @@ impl Catalog {
     /// Makes stored rows readable, all or none, each video with its job; gives them back in order.
     ///
     /// # Errors
-    /// [`CatalogError::Conflict`] when one of them is no longer `uploading`; nothing changes then.
+    /// [`CatalogError::Conflict`] when one of them is no longer `uploading`, or the request's key is
+    /// no longer its holder's; [`CatalogError::Quota`] when too much would be stored. Nothing changes
+    /// then.
     pub async fn commit(
         &self,
         stored: Vec<StoredRow>,
         modified_at: DateTime<Utc>,
+        settlement: Settlement,
     ) -> Result<Vec<FileRow>, CatalogError> {
+        let Settlement { quota, request } = settlement;
         let rows = write!(self, "make an upload readable", |tx| {
             let mut rows = Vec::with_capacity(stored.len());
             for file in stored {
@@ -243,6 +257,32 @@ impl Catalog {
                     .await?;
                 }
             }
+            if let Some(row) = rows.first().filter(|_| !quota.is_endless()) {
+                // All files of a request have one owner. What they add is counted already.
+                let totals = sqlx::query_as::<_, (String, i64, i64)>(TOTALS)
+                    .bind(&row.organization)
+                    .bind(&row.owner)
+                    .fetch_all(&mut *tx)
+                    .await?;
+                // As an error of the driver's: that is what rolls the transaction back.
+                quota
+                    .admits(&usage(totals))
+                    .map_err(|exceeded| sqlx::Error::Encode(exceeded.into()))?;
+            }
+            if let Some((request, answered)) = request {
+                sqlx::query_scalar::<_, String>(
+                    "UPDATE idempotency_keys SET fingerprint = $4, answer = $5 \
+                     WHERE owner = $1 AND key = $2 AND holder = $3 AND answer IS NULL \
+                     RETURNING key",
+                )
+                .bind(request.owner)
+                .bind(request.key)
+                .bind(request.holder)
+                .bind(answered.fingerprint)
+                .bind(answered.answer)
+                .fetch_one(&mut *tx)
+                .await?;
+            }
             rows
         });
         rows.map_err(|error| match error {
@@ -250,6 +290,16 @@ impl Catalog {
                 source: sqlx::Error::RowNotFound,
                 action,
             } => CatalogError::Conflict { action },
+            CatalogError::Statement {
+                source: sqlx::Error::Encode(source),
+                action,
+            } => match source.downcast::<QuotaExceeded>() {
+                Ok(exceeded) => CatalogError::Quota(*exceeded),
+                Err(source) => CatalogError::Statement {
+                    action,
+                    source: sqlx::Error::Encode(source),
+                },
+            },
             other => other,
         })
     }

@@ -10,20 +10,24 @@ mod connect;
 mod epochs;
 mod error;
 mod files;
+mod idempotency;
 mod jobs;
 mod media;
 mod migrate;
 mod pool;
 mod sweep;
+mod usage;
 
 use std::time::Duration;
 
 pub use connect::Settings;
 pub use epochs::{Epoch, RevocableRow};
 pub use error::CatalogError;
-pub use files::{FileRow, NewRow, Status, StoredRow, Visibility};
+pub use files::{FileRow, NewRow, Settlement, Status, StoredRow, Visibility};
+pub use idempotency::{Answered, Claim, RequestKey};
 pub use jobs::{Job, Lease};
 pub use media::MediaRow;
+pub use usage::{Quota, QuotaExceeded, QuotaKind, Usage};
 
 use pool::Pool;
 

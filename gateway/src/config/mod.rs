@@ -11,6 +11,7 @@ mod database;
 mod effective;
 mod file;
 mod names;
+mod quota;
 mod reader;
 mod server;
 mod sources;
@@ -28,6 +29,7 @@ pub use store::Store;
 pub use tokens::Tokens;
 pub use uploads::Uploads;
 
+use crate::files::Quota;
 use reader::Reader;
 
 /// What every command needs: which organization, and where its rows and bytes are.
@@ -41,6 +43,8 @@ pub struct Backends {
     pub database: Database,
     /// What an upload may be.
     pub uploads: Uploads,
+    /// How much may be stored.
+    pub quota: Quota,
     /// Who may read by location, and how bytes are handed out.
     pub access: Access,
 }
@@ -92,6 +96,7 @@ impl Backends {
             store: Store::from(reader),
             database: Database::from(reader),
             uploads: Uploads::from(reader),
+            quota: quota::quota(reader),
             access: Access::from(reader),
         }
     }

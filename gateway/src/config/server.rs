@@ -21,6 +21,9 @@ pub struct Server {
     pub body_min_bytes: u64,
     /// `FILEGATEWAY_SERVER_BODY_SECONDS`: see above; 30 seconds by default.
     pub body_patience: Duration,
+    /// `FILEGATEWAY_REQUESTS_PER_MINUTE`: the most requests of one caller in a minute, in this
+    /// process; 0, no limit, by default.
+    pub requests_per_minute: u32,
 }
 
 impl Server {
@@ -35,6 +38,12 @@ impl Server {
             limits: limits(reader),
             body_min_bytes: reader.number("FILEGATEWAY_SERVER_BODY_MIN_BYTES", 1024, 1..=1 << 20),
             body_patience: reader.seconds("FILEGATEWAY_SERVER_BODY_SECONDS", 30, 1..=3600),
+            requests_per_minute: u32::try_from(reader.number(
+                "FILEGATEWAY_REQUESTS_PER_MINUTE",
+                0,
+                0..=1_000_000,
+            ))
+            .unwrap_or(u32::MAX),
         }
     }
 }

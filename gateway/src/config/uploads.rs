@@ -1,14 +1,24 @@
 //! What an upload may be.
 
 use super::reader::Reader;
+use crate::files::{TypePattern, TypeRules};
 
-/// The limits of one upload request.
-#[derive(Debug, Clone, Copy)]
+/// The limits of uploads.
+#[derive(Debug, Clone)]
 pub struct Uploads {
     /// `FILEGATEWAY_UPLOADS_MAX_FILE_BYTES`: the largest accepted file, in bytes; 5 GiB by default.
     pub max_file_bytes: u64,
     /// `FILEGATEWAY_UPLOADS_MAX_FILES`: the most files in one request; 100 by default.
     pub max_files: u32,
+    /// `FILEGATEWAY_UPLOADS_ALLOWED_TYPES`, `FILEGATEWAY_UPLOADS_DENIED_TYPES`: comma lists of media
+    /// types, `image/*` for all of a kind; everything is taken by default.
+    pub types: TypeRules,
+    /// `FILEGATEWAY_UPLOADS_IN_FLIGHT`: the most requests that upload at once, in this process; 256
+    /// by default.
+    pub in_flight: u32,
+    /// `FILEGATEWAY_UPLOADS_MEMORY_BYTES`: how much memory the parts of all uploads may take up; 256
+    /// MiB by default.
+    pub memory_bytes: u64,
 }
 
 impl Uploads {
@@ -17,9 +27,35 @@ impl Uploads {
         let max_file_bytes =
             reader.number("FILEGATEWAY_UPLOADS_MAX_FILE_BYTES", 5 << 30, 1..=5 << 40);
         let max_files = reader.number("FILEGATEWAY_UPLOADS_MAX_FILES", 100, 1..=10_000);
+        let types = TypeRules {
+            allowed: patterns(reader, "FILEGATEWAY_UPLOADS_ALLOWED_TYPES"),
+            denied: patterns(reader, "FILEGATEWAY_UPLOADS_DENIED_TYPES"),
+        };
+        let in_flight = reader.number("FILEGATEWAY_UPLOADS_IN_FLIGHT", 256, 1..=100_000);
+        let memory_bytes = reader.number(
+            "FILEGATEWAY_UPLOADS_MEMORY_BYTES",
+            256 << 20,
+            8 << 20..=1 << 40,
+        );
         Self {
             max_file_bytes,
             max_files: u32::try_from(max_files).unwrap_or(u32::MAX),
+            types,
+            in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
+            memory_bytes,
         }
     }
+}
+
+fn patterns(reader: &mut Reader<'_>, variable: &'static str) -> Vec<TypePattern> {
+    let text = reader.text(variable, "");
+    let names = text.split(',').map(str::trim);
+    let mut patterns = Vec::new();
+    for name in names.filter(|name| !name.is_empty()) {
+        match name.parse() {
+            Ok(pattern) => patterns.push(pattern),
+            Err(error) => reader.problem(variable, format!("{name:?}: {error}")),
+        }
+    }
+    patterns
 }

@@ -8,9 +8,12 @@ use super::{FileRecord, FileStatus, FilesError};
 
 impl From<CatalogError> for FilesError {
     fn from(error: CatalogError) -> Self {
-        Self::Catalog {
-            action: error.action(),
-            source: error.into(),
+        match error {
+            CatalogError::Quota(exceeded) => Self::QuotaExceeded(exceeded),
+            error => Self::Catalog {
+                action: error.action(),
+                source: error.into(),
+            },
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::error::Error as StdError;
 
+use super::type_rules::TypeRule;
+use crate::catalog::QuotaExceeded;
+
 /// A failed use case of the service layer.
 ///
 /// `api::error` maps each variant to a status and a stable code by an exhaustive match.
@@ -33,6 +36,28 @@ pub enum FilesError {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// A file is of a type that the gateway does not take.
+    #[error("file {index} is of a type that is not taken here: {content_type}")]
+    TypeNotAllowed {
+        /// Its place in the request, from 0.
+        index: usize,
+        /// What it is.
+        content_type: String,
+        /// The rule that it breaks.
+        rule: TypeRule,
+    },
+    /// More would be stored than a quota allows.
+    #[error(transparent)]
+    QuotaExceeded(#[from] QuotaExceeded),
+    /// This process is at work on as many uploads as it may be.
+    #[error("{limit} uploads are in flight already")]
+    TooManyUploads {
+        /// The limit.
+        limit: u32,
+    },
+    /// A request with the same idempotency key is being carried out.
+    #[error("a request with this idempotency key is being carried out")]
+    KeyInUse,
     /// The client's body broke off or could not be read as what it claims to be.
     #[error("the request body could not be read: {message}")]
     Body {

@@ -11,6 +11,7 @@ mod name;
 mod read;
 mod service;
 mod tokens;
+mod type_rules;
 mod upload;
 mod video;
 
@@ -20,9 +21,11 @@ pub use janitor::Swept;
 pub use model::{ByteRange, FileId, FileRecord, FileStatus, NewFile};
 pub use service::{Files, Readiness, Settings};
 pub use tokens::Opened;
-pub use upload::{BodyError, UploadBatch};
+pub use type_rules::{NoTypePattern, TypePattern, TypeRule, TypeRules};
+pub use upload::{BodyError, Earlier, Fingerprint, KeyHold, Repeat, UploadBatch};
 pub use video::VideoError;
 
+pub use crate::catalog::{Quota, QuotaExceeded, QuotaKind};
 pub use crate::store::Body;
 
 /// How the names of temporary folders begin, so that what a killed worker left can be told apart.

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::upload::{Budget, part_bytes};
+use super::{Quota, TypeRules};
 use crate::auth::policy::LocationAccess;
 use crate::catalog::Catalog;
 use crate::store::{Store, StoreError};
@@ -17,6 +20,14 @@ pub struct Settings {
     pub max_file_bytes: u64,
     /// The most files in one request.
     pub max_files: u32,
+    /// Which media types it takes.
+    pub types: TypeRules,
+    /// How much may be stored.
+    pub quota: Quota,
+    /// The most requests that upload at once, in this process.
+    pub uploads_in_flight: u32,
+    /// How much memory the parts of all uploads may take up, in bytes.
+    pub upload_memory_bytes: u64,
     /// Who may read a file by its location.
     pub locations: LocationAccess,
     /// Whether uploaded videos get a job; false when nobody would work on it.
@@ -29,6 +40,9 @@ pub struct Files {
     pub(super) catalog: Catalog,
     pub(super) store: Store,
     pub(super) settings: Arc<Settings>,
+    /// One permit per upload that may be in flight.
+    pub(super) uploads: Arc<Semaphore>,
+    pub(super) budget: Budget,
     /// Undoings and deletions that go on after their request is gone.
     pub(super) background: TaskTracker,
 }
@@ -48,6 +62,11 @@ impl Files {
         Self {
             catalog,
             store,
+            uploads: Arc::new(Semaphore::new(settings.uploads_in_flight as usize)),
+            budget: Budget::new(
+                settings.upload_memory_bytes,
+                part_bytes(settings.max_file_bytes),
+            ),
             settings: Arc::new(settings),
             background: TaskTracker::new(),
         }

@@ -12,7 +12,7 @@ use crate::worlds::{Database, ObjectStore, everywhere, within};
 use std::sync::Arc;
 
 impl Gateway {
-    async fn upload(&self, content_type: &str, body: impl Into<Body>) -> Answer {
+    pub(crate) async fn upload(&self, content_type: &str, body: impl Into<Body>) -> Answer {
         let request = self.post("/v1/files").bearer_auth(member("ana"));
         Answer::to(request.header("content-type", content_type).body(body)).await
     }
@@ -225,6 +225,8 @@ async fn limits_are_told_and_leave_nothing() {
                 .upload(&content_type(), form(&[fits.clone(), over]))
                 .await;
             answer.assert_failure(413, "file_too_large");
+            let limit = json!({"name": "uploads.maxFileBytes", "value": 1000});
+            assert_eq!(answer.json()["limit"], limit);
 
             let three = form(&[fits.clone(), fits.clone(), fits]);
             let answer = gateway.upload(&content_type(), three).await;

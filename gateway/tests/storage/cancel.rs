@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 use uuid::Uuid;
 
-use crate::support::{caller, frames, pattern};
+use crate::support::{caller, commit, frames, pattern};
 use crate::world::{World, everywhere};
 
 everywhere!(
@@ -22,7 +22,7 @@ everywhere!(
 async fn a_dropped_upload_leaves_nothing(world: Arc<World>) {
     let uploading = world.clone();
     let task = tokio::spawn(async move {
-        let mut batch = uploading.files.begin_upload(&caller("ana"));
+        let mut batch = uploading.files.begin_upload(&caller("ana"), None).unwrap();
         batch
             .add(NewFile::default(), frames(pattern(10)))
             .await
@@ -51,13 +51,13 @@ async fn uploads_dropped_anywhere_leave_nothing(world: Arc<World>) {
         let uploading = world.clone();
         let bytes = bytes.clone();
         let task = tokio::spawn(async move {
-            let mut batch = uploading.files.begin_upload(&caller("ana"));
+            let mut batch = uploading.files.begin_upload(&caller("ana"), None).unwrap();
             batch
                 .add(NewFile::default(), frames(pattern(10)))
                 .await
                 .unwrap();
             batch.add(NewFile::default(), frames(bytes)).await.unwrap();
-            batch.commit().await.unwrap();
+            commit(batch).await.unwrap();
         });
         tokio::time::sleep(Duration::from_millis(step * 8)).await;
         task.abort();

@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection};
 use url::Url;
 use uuid::Uuid;
 
-use crate::support::{caller, frames, pattern};
+use crate::support::{caller, commit, frames, pattern};
 use crate::world::{World, on_both_databases, variable};
 
 on_both_databases!(migrations_run_twice, uploads_beside_each_other,);
@@ -28,12 +28,15 @@ async fn uploads_beside_each_other(world: Arc<World>) {
         .map(|n| {
             let world = world.clone();
             tokio::spawn(async move {
-                let mut batch = world.files.begin_upload(&caller(&format!("user-{n}")));
+                let mut batch = world
+                    .files
+                    .begin_upload(&caller(&format!("user-{n}")), None)
+                    .unwrap();
                 batch
                     .add(NewFile::default(), frames(pattern(n * 100)))
                     .await
                     .unwrap();
-                batch.commit().await.unwrap()
+                commit(batch).await.unwrap()
             })
         })
         .collect();

@@ -7,7 +7,7 @@ use gateway::catalog::{NewRow, Visibility};
 use gateway::files::{NewFile, Swept};
 use uuid::Uuid;
 
-use crate::support::{caller, frames, pattern};
+use crate::support::{caller, commit, frames, pattern};
 use crate::world::{ObjectStore, World, everywhere};
 
 everywhere!(
@@ -115,7 +115,7 @@ async fn what_is_young_or_not_ours_stays(world: Arc<World>) {
 
 /// Swept with no patience at all for objects, while its rows are young.
 async fn a_running_upload_is_left_alone(world: Arc<World>) {
-    let mut batch = world.files.begin_upload(&caller("ana"));
+    let mut batch = world.files.begin_upload(&caller("ana"), None).unwrap();
     batch
         .add(NewFile::default(), frames(pattern(10)))
         .await
@@ -125,9 +125,9 @@ async fn a_running_upload_is_left_alone(world: Arc<World>) {
         .await
         .unwrap();
     assert_eq!(world.files.sweep(DAY).await.unwrap(), Swept::default());
-    assert_eq!(batch.commit().await.unwrap().len(), 2);
+    assert_eq!(commit(batch).await.unwrap().len(), 2);
     // And one that was taken for dead is refused, not half committed.
-    let mut batch = world.files.begin_upload(&caller("ana"));
+    let mut batch = world.files.begin_upload(&caller("ana"), None).unwrap();
     batch
         .add(NewFile::default(), frames(pattern(10)))
         .await
@@ -138,7 +138,7 @@ async fn a_running_upload_is_left_alone(world: Arc<World>) {
         .unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     world.files.sweep(Duration::ZERO).await.unwrap();
-    batch.commit().await.unwrap_err();
+    commit(batch).await.unwrap_err();
     world.files.settle().await;
     assert_eq!(world.locations().await.len(), 2);
     assert_eq!(world.objects().await.len(), 2);

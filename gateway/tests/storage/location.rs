@@ -6,7 +6,7 @@ use gateway::auth::Caller;
 use gateway::auth::policy::LocationAccess;
 use gateway::files::{NewFile, Settings};
 
-use crate::support::{admin, caller, frames, is_not_found, pattern};
+use crate::support::{admin, caller, commit, frames, is_not_found, pattern};
 use crate::world::{World, on_both_databases, settings};
 
 on_both_databases!(
@@ -58,12 +58,12 @@ async fn another_organization_is_not_found(world: Arc<World>) {
         organization: "globex".into(),
         admin: true,
     };
-    let mut batch = globex.begin_upload(&stranger);
+    let mut batch = globex.begin_upload(&stranger, None).unwrap();
     batch
         .add(NewFile::default(), frames(pattern(10)))
         .await
         .unwrap();
-    let file = batch.commit().await.unwrap().remove(0);
+    let file = commit(batch).await.unwrap().remove(0);
     for caller in [caller("ana"), admin("ana")] {
         assert!(is_not_found(
             world.files.find_by_location(&caller, &file.location).await

@@ -2,9 +2,10 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use chrono::Utc;
 use futures_util::{Stream, StreamExt, stream};
 use gateway::auth::Caller;
-use gateway::files::{Body, BodyError, FileRecord, FilesError, NewFile};
+use gateway::files::{Body, BodyError, FileRecord, FilesError, NewFile, UploadBatch};
 
 use crate::world::World;
 
@@ -72,12 +73,19 @@ pub(crate) async fn collect(body: Body) -> Vec<u8> {
         .await
 }
 
+/// Commits a batch; gives back what is stored.
+pub(crate) async fn commit(batch: UploadBatch) -> Result<Vec<FileRecord>, FilesError> {
+    let now = Utc::now();
+    let records = batch.records(now);
+    batch.commit(now, "").await.map(|()| records)
+}
+
 impl World {
     /// Uploads one file as `owner`.
     pub(crate) async fn upload(&self, owner: &str, file: NewFile, bytes: Bytes) -> FileRecord {
-        let mut batch = self.files.begin_upload(&caller(owner));
+        let mut batch = self.files.begin_upload(&caller(owner), None).unwrap();
         batch.add(file, frames(bytes)).await.unwrap();
-        batch.commit().await.unwrap().remove(0)
+        commit(batch).await.unwrap().remove(0)
     }
 }
 

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gateway::files::{FileStatus, FilesError, NewFile};
 
-use crate::support::{broken, caller, collect, frames, is_not_found, named, pattern, sha256};
+use crate::support::{
+    broken, caller, collect, commit, frames, is_not_found, named, pattern, sha256,
+};
 use crate::world::{LIMIT, World, everywhere};
 
 const PART: usize = 8 << 20;
@@ -46,7 +48,7 @@ async fn every_size_comes_back(world: Arc<World>) {
 }
 
 async fn files_become_readable_together(world: Arc<World>) {
-    let mut batch = world.files.begin_upload(&caller("ana"));
+    let mut batch = world.files.begin_upload(&caller("ana"), None).unwrap();
     batch
         .add(named("a.txt", "text/plain"), frames(pattern(10)))
         .await
@@ -62,7 +64,7 @@ async fn files_become_readable_together(world: Arc<World>) {
             .await;
         assert!(is_not_found(found));
     }
-    let records = batch.commit().await.unwrap();
+    let records = commit(batch).await.unwrap();
     let sizes: Vec<_> = records.iter().map(|file| file.size).collect();
     assert_eq!(sizes, [10, PART as u64 + 10]);
     assert_eq!(records[0].name, "a.txt");
@@ -74,7 +76,7 @@ async fn files_become_readable_together(world: Arc<World>) {
 }
 
 async fn a_body_that_breaks_off_leaves_nothing(world: Arc<World>) {
-    let mut batch = world.files.begin_upload(&caller("ana"));
+    let mut batch = world.files.begin_upload(&caller("ana"), None).unwrap();
     batch
         .add(NewFile::default(), frames(pattern(100)))
         .await
@@ -88,13 +90,13 @@ async fn a_body_that_breaks_off_leaves_nothing(world: Arc<World>) {
     assert!(matches!(error, FilesError::Body { message } if message == "the client left"));
     let locations = world.locations().await;
     assert_eq!(locations.len(), 3);
-    let error = batch.commit().await.unwrap_err();
+    let error = commit(batch).await.unwrap_err();
     assert!(matches!(error, FilesError::Body { .. }));
     world.assert_nothing_is_left(&locations).await;
 }
 
 async fn a_file_that_is_too_large_leaves_nothing(world: Arc<World>) {
-    let mut batch = world.files.begin_upload(&caller("ana"));
+    let mut batch = world.files.begin_upload(&caller("ana"), None).unwrap();
     batch
         .add(NewFile::default(), frames(pattern(5)))
         .await
@@ -115,7 +117,7 @@ async fn a_file_that_is_too_large_leaves_nothing(world: Arc<World>) {
 }
 
 async fn a_file_too_many_leaves_nothing(world: Arc<World>) {
-    let mut batch = world.files.begin_upload(&caller("ana"));
+    let mut batch = world.files.begin_upload(&caller("ana"), None).unwrap();
     for _ in 0..3 {
         batch
             .add(NewFile::default(), frames(pattern(5)))
@@ -131,7 +133,7 @@ async fn a_file_too_many_leaves_nothing(world: Arc<World>) {
 }
 
 async fn an_aborted_batch_leaves_nothing(world: Arc<World>) {
-    let mut batch = world.files.begin_upload(&caller("ana"));
+    let mut batch = world.files.begin_upload(&caller("ana"), None).unwrap();
     batch
         .add(NewFile::default(), frames(pattern(5)))
         .await
@@ -146,6 +148,6 @@ async fn an_aborted_batch_leaves_nothing(world: Arc<World>) {
 }
 
 async fn a_batch_without_files_is_refused(world: Arc<World>) {
-    let batch = world.files.begin_upload(&caller("ana"));
-    assert!(matches!(batch.commit().await, Err(FilesError::NoFiles)));
+    let batch = world.files.begin_upload(&caller("ana"), None).unwrap();
+    assert!(matches!(commit(batch).await, Err(FilesError::NoFiles)));
 }

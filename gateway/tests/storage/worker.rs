@@ -8,7 +8,7 @@ use gateway::catalog::MediaRow;
 use gateway::files::FileStatus;
 use gateway::worker::Settings;
 
-use crate::support::{caller, named, pattern};
+use crate::support::{caller, commit, named, pattern};
 use crate::video::{Worker, late_mp4, settings};
 use crate::world::{World, everywhere, on_both_databases};
 
@@ -191,10 +191,10 @@ async fn only_videos_get_a_job(world: Arc<World>) {
         video: false,
         ..crate::world::settings("acme")
     });
-    let mut batch = without.begin_upload(&caller("ana"));
+    let mut batch = without.begin_upload(&caller("ana"), None).unwrap();
     let body = crate::support::frames(late_mp4());
     batch.add(named("b.mp4", "video/mp4"), body).await.unwrap();
-    assert_eq!(batch.commit().await.unwrap()[0].status, FileStatus::Ready);
+    assert_eq!(commit(batch).await.unwrap()[0].status, FileStatus::Ready);
     assert_eq!(world.catalog.job_counts().await.unwrap(), []);
 }
 

@@ -8,7 +8,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
 use gateway::auth::policy::LocationAccess;
 use gateway::catalog::{self, Catalog};
-use gateway::files::{Files, Settings};
+use gateway::files::{Files, Quota, Settings, TypeRules};
 use gateway::store::{Keys, Store, StoreSettings, embedded};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
@@ -71,6 +71,10 @@ pub(crate) fn settings(organization: &str) -> Settings {
         organization: organization.into(),
         max_file_bytes: LIMIT,
         max_files: 3,
+        types: TypeRules::default(),
+        quota: Quota::default(),
+        uploads_in_flight: 256,
+        upload_memory_bytes: 256 << 20,
         locations: LocationAccess::Members,
         video: true,
     }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+const PACKAGES: [&str; 3] = ["gateway", "operator", "testbed"];
+
 /// A folder per image that holds what its `COPY --from=binaries` lines name.
 pub(super) struct Binaries {
     folders: BTreeMap<Image, PathBuf>,
@@ -73,8 +75,13 @@ pub(super) fn cargo(products: &[Image]) -> Result<BTreeMap<String, PathBuf>> {
         "--locked",
         "--message-format=json-render-diagnostics",
     ]);
+    // Every package that is ever built this way, so that all of them agree on the features of what they
+    // depend on, and nothing is compiled twice (the Makefile does the same for the test bed).
+    for package in PACKAGES {
+        command.args(["--package", package]);
+    }
     for name in &names {
-        command.args(["--package", name, "--bin", name]);
+        command.args(["--bin", name]);
     }
     let output = command
         .stdin(Stdio::null())

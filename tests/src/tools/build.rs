@@ -87,19 +87,21 @@ fn command(tools: &[Tool], into: &Path) -> Command {
         Source::Module(package) => package.to_owned(),
         Source::Install(package) => format!("{package}@v{}", tool.version()),
     });
+    let fast = (!tools.iter().any(|tool| tool.carries_bytes())).then_some("-gcflags=all=-l");
     if tools
         .iter()
         .all(|tool| matches!(tool.source(), Source::Module(_)))
     {
         command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tools"));
-        command.args(["build", "-mod=readonly", "-ldflags", &version, "-o"]);
-        command.arg(into.join("")).args(packages);
+        command.args(["build", "-mod=readonly", "-ldflags", &version]);
+        command
+            .args(fast)
+            .arg("-o")
+            .arg(into.join(""))
+            .args(packages);
     } else {
-        command.arg("install");
-        if tools.iter().all(|tool| tool.is_seldom_run()) {
-            command.arg("-gcflags=all=-l");
-        }
-        command.args(packages).env("GOBIN", into);
+        command.arg("install").args(fast).args(packages);
+        command.env("GOBIN", into);
     }
     // Without cgo the programs are static: they run in images that have no C library.
     command
@@ -190,7 +192,7 @@ mod tests {
             "go build -mod=readonly -ldflags -s -w \
              -X k8s.io/component-base/version.gitVersion=v1.35.4 \
              -X k8s.io/component-base/version.gitMajor=1 \
-             -X k8s.io/component-base/version.gitMinor=35 -o /into/ \
+             -X k8s.io/component-base/version.gitMinor=35 -gcflags=all=-l -o /into/ \
              k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kubectl"
         );
     }
@@ -205,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_carries_no_load_is_compiled_fast() {
+    fn a_program_that_carries_no_bytes_is_compiled_fast() {
         let command = command(&[Tool::Helm], Path::new("/into"));
         assert_eq!(
             display(&command),

@@ -41,7 +41,11 @@ async fn grant(
     token: Result<String, FieldError>,
 ) -> Result<Option<ReadGrant>, Problem> {
     match fields.take(token) {
-        Some(token) => Ok(Some(state.tokens.read(&token).await?)),
+        Some(token) => {
+            let grant = state.tokens.read(&token).await?;
+            state.rate.count(&grant.caller)?;
+            Ok(Some(grant))
+        }
         None => Ok(None),
     }
 }

@@ -6,21 +6,14 @@ mod welcome;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use gateway::app::App;
-use gateway::auth::ClaimNames;
-use gateway::auth::policy::LocationAccess;
-use gateway::config::{
-    Access, Auth, Backends, Config, Database, DatabaseAddress, Delivery, KeysFrom, Server, Sources,
-    Store, Tokens, Uploads, environment,
-};
-use gateway::server::{self, Limits};
+use gateway::config::{Config, Sources, environment};
+use gateway::server;
 use gateway::store::embedded;
 use gateway::worker::Settings;
-use jsonwebtoken::Algorithm;
 use url::Url;
 
 use super::serve::{listen, serve};
@@ -73,57 +66,28 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<()> {
     serve(app, &config, listener, settings, stop).await
 }
 
+/// What `gateway serve` would be told: the environment, and where it matters to `dev`, this.
 fn configuration(
     arguments: &DevArguments,
     folder: &Folder,
     endpoint: &Url,
 ) -> anyhow::Result<Config> {
-    Ok(Config {
-        backends: Backends {
-            organization: ORGANIZATION.to_owned(),
-            store: Store {
-                endpoint: Some(endpoint.clone()),
-                region: "us-east-1".to_owned(),
-                bucket: BUCKET.to_owned(),
-                path_style: true,
-                credentials: PathBuf::new(),
-            },
-            database: Database {
-                address: DatabaseAddress::Sqlite(folder.database()),
-                max_connections: 10,
-            },
-            uploads: Uploads {
-                max_file_bytes: 5 << 30,
-                max_files: 100,
-            },
-            access: Access {
-                locations: LocationAccess::Members,
-                delivery: Delivery::Proxy,
-            },
-        },
-        server: Server {
-            listen: arguments.listen,
-            embedded_worker: true,
-            limits: Limits::default(),
-            body_min_bytes: 1024,
-            body_patience: Duration::from_secs(30),
-        },
-        auth: Auth {
-            issuer: ISSUER.to_owned(),
-            audience: AUDIENCE.to_owned(),
-            keys: KeysFrom::SecretFile(folder.secret_file()),
-            algorithms: vec![Algorithm::HS256],
-            claims: ClaimNames {
-                subject: "sub".to_owned(),
-                organization: "org".to_owned(),
-                roles: "roles".to_owned(),
-                admin_role: "admin".to_owned(),
-            },
-        },
-        tokens: Tokens {
-            keys_file: folder.signing_keys()?,
-            lifetime: Duration::from_secs(300),
-            playback: Duration::from_secs(4 * 60 * 60),
-        },
-    })
+    let keys = folder.signing_keys()?;
+    let own = |name: &str| match name.strip_prefix("FILEGATEWAY_")? {
+        "ORGANIZATION" => Some(ORGANIZATION.to_owned()),
+        "LISTEN" => Some(arguments.listen.to_string()),
+        "WORKER_EMBEDDED" => Some("true".to_owned()),
+        "STORE_ENDPOINT" => Some(endpoint.to_string()),
+        "STORE_BUCKET" => Some(BUCKET.to_owned()),
+        "DATABASE_URL" => Some(format!("sqlite://{}", folder.database().display())),
+        "DATABASE_URL_FILE" | "AUTH_JWKS_URL" => Some(String::new()),
+        "AUTH_ISSUER" => Some(ISSUER.to_owned()),
+        "AUTH_AUDIENCE" => Some(AUDIENCE.to_owned()),
+        "AUTH_SECRET_FILE" => Some(folder.secret_file().display().to_string()),
+        "TOKENS_KEYS_FILE" => Some(keys.display().to_string()),
+        _ => None,
+    };
+    Ok(Config::read(&|name| {
+        own(name).or_else(|| environment(name))
+    })?)
 }

@@ -4,7 +4,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 
 use super::super::FilesError;
+use super::budget::{Budget, Grant};
 use super::digest::Digest;
+use crate::catalog::QuotaExceeded;
 use crate::store::MAX_PARTS;
 
 /// The size of a part unless the longest allowed file would need too many of them.
@@ -29,6 +31,9 @@ pub(in crate::files) struct Intake<S> {
     rest: Bytes,
     index: usize,
     limit: u64,
+    /// How much fits into the quota, and which.
+    room: Option<(u64, QuotaExceeded)>,
+    budget: Option<Budget>,
     part_bytes: usize,
     size: u64,
     digest: Digest,
@@ -38,10 +43,12 @@ pub(in crate::files) struct Intake<S> {
 pub(in crate::files) struct Part {
     pub(in crate::files) bytes: Bytes,
     pub(in crate::files) last: bool,
+    /// The memory that it takes up, if that is counted: to be held as long as the bytes are.
+    pub(in crate::files) memory: Option<Grant>,
 }
 
 /// The part size with which `limit` bytes fit into the number of parts that S3 allows.
-fn part_bytes(limit: u64) -> usize {
+pub(in crate::files) fn part_bytes(limit: u64) -> usize {
     let needed = limit.div_ceil(MAX_PARTS).next_multiple_of(MEBIBYTE);
     usize::try_from(needed.max(PART_BYTES)).unwrap_or(usize::MAX)
 }
@@ -57,41 +64,67 @@ where
             rest: Bytes::new(),
             index,
             limit,
+            room: None,
+            budget: None,
             part_bytes: part_bytes(limit),
             size: 0,
             digest: Digest::new(),
         }
     }
 
+    /// Ends the body where the quota ends.
+    pub(in crate::files) fn within(mut self, room: Option<(u64, QuotaExceeded)>) -> Self {
+        self.room = room;
+        self
+    }
+
+    /// Takes the memory of its parts from `budget`.
+    pub(in crate::files) fn on(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
+        self
+    }
+
     /// The next part. A body that ends with a full part ends with that part: the answer waits until
     /// it is known whether anything follows.
     pub(in crate::files) async fn next(&mut self) -> Result<Part, FilesError> {
+        let mut memory = None;
         let mut part = BytesMut::with_capacity(match self.size {
             0 => FIRST_BUFFER_BYTES,
-            _ => self.part_bytes,
+            _ => {
+                memory = self.memory().await?;
+                self.part_bytes
+            }
         });
-        loop {
+        let last = loop {
             if self.rest.is_empty() {
                 match self.receive().await? {
                     Some(frame) => self.rest = frame,
-                    None => {
-                        return Ok(Part {
-                            bytes: part.freeze(),
-                            last: true,
-                        });
-                    }
+                    None => break true,
                 }
             }
             let room = self.part_bytes - part.len();
             if room == 0 {
-                return Ok(Part {
-                    bytes: part.freeze(),
-                    last: false,
-                });
+                break false;
             }
             let taken = room.min(self.rest.len());
+            // Most files are small, and don't wait for the large ones.
+            if memory.is_none() && part.len() + taken > FIRST_BUFFER_BYTES {
+                memory = self.memory().await?;
+            }
             part.extend_from_slice(&self.rest[..taken]);
             self.rest.advance(taken);
+        };
+        Ok(Part {
+            bytes: part.freeze(),
+            last,
+            memory,
+        })
+    }
+
+    async fn memory(&self) -> Result<Option<Grant>, FilesError> {
+        match &self.budget {
+            Some(budget) => budget.take(self.part_bytes).await.map(Some),
+            None => Ok(None),
         }
     }
 
@@ -110,6 +143,9 @@ where
                     index: self.index,
                     limit: self.limit,
                 });
+            }
+            if let Some((_, exceeded)) = self.room.filter(|(room, _)| self.size > *room) {
+                return Err(exceeded.into());
             }
             self.digest.update(frame.clone()).await;
             return Ok(Some(frame));

@@ -69,6 +69,20 @@ impl Ledger {
         })
     }
 
+    /// Undoes the file that was listed last, and goes on being usable.
+    pub(super) async fn undo_last(&self, files: &Files) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+        let last = {
+            let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+            begun.pop()
+        };
+        if let Some(file) = last {
+            undo_logged(files, &file).await;
+        }
+    }
+
     /// Undoes every file on the list that is not committed.
     pub(super) async fn undo(&self, files: &Files) {
         self.tasks.close();
@@ -78,10 +92,14 @@ impl Ledger {
             std::mem::take(&mut *begun)
         };
         for file in begun {
-            if let Err(error) = undo_one(files, &file).await {
-                tracing::warn!(file.id = %file.id, error = causes(&error), "an undone upload is left to the janitor");
-            }
+            undo_logged(files, &file).await;
         }
+    }
+}
+
+async fn undo_logged(files: &Files, file: &Begun) {
+    if let Err(error) = undo_one(files, file).await {
+        tracing::warn!(file.id = %file.id, error = causes(&error), "an undone upload is left to the janitor");
     }
 }
 

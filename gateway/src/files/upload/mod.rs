@@ -6,14 +6,18 @@
 //! the process died or the database is away, the janitor does: the rows tell it all it needs.
 
 mod batch;
+mod budget;
 mod digest;
 mod heartbeat;
 mod intake;
 mod ledger;
 mod parts;
+mod repeat;
 
 pub use batch::UploadBatch;
 pub use intake::BodyError;
+pub use repeat::{Earlier, Fingerprint, KeyHold, Repeat};
 
-pub(super) use intake::Intake;
+pub(super) use budget::Budget;
+pub(super) use intake::{Intake, part_bytes};
 pub(super) use parts::send_parts;

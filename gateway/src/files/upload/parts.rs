@@ -42,7 +42,12 @@ where
             take(&mut sending, &mut sent).await?;
         }
         let (store, upload, bytes) = (store.clone(), upload.clone(), part.bytes);
-        let send = async move { store.upload_part(&upload, number, bytes).await };
+        let memory = part.memory;
+        let send = async move {
+            let sent = store.upload_part(&upload, number, bytes).await;
+            drop(memory);
+            sent
+        };
         sending.push_back(tasks.spawn(send));
         if part.last {
             break;

@@ -1,83 +1,26 @@
 //! `POST /v1/files`.
 
+mod answer;
 mod form;
+mod key;
 mod paced;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
+use futures_util::StreamExt;
 use http::StatusCode;
 use poem::Request;
-use poem_openapi::{Enum, Object, OpenApi};
-use uuid::Uuid;
+use poem_openapi::OpenApi;
 
 use super::Tag;
 use crate::api::bearer::Bearer;
-use crate::api::documented::{Failure, Success, Writing};
-use crate::api::problem::Problem;
+use crate::api::documented::{Failure, Writing};
+use crate::api::params::{Fields, Header, Query};
+use crate::api::problem::{FieldError, Problem};
 use crate::api::state::State;
 use crate::auth::Caller;
-use crate::auth::policy::Visibility as FileVisibility;
-use crate::files::{FileRecord, FileStatus, UploadBatch};
-use form::UploadForm;
-
-/// The files of one upload, in the order of the request.
-#[derive(Object)]
-struct Uploaded {
-    /// One entry per file.
-    files: Vec<UploadedFile>,
-}
-
-/// A stored file.
-#[derive(Object)]
-struct UploadedFile {
-    /// Its place in the request, from 0.
-    index: u64,
-    /// Its id.
-    id: Uuid,
-    /// Its full key in the organization's bucket.
-    location: String,
-    /// Its name, cleaned for display.
-    name: String,
-    /// Its length in bytes.
-    size: u64,
-    /// Its media type: found in its bytes where they tell, else as declared.
-    content_type: String,
-    /// The SHA-256 of its bytes, in hexadecimal digits.
-    sha256: String,
-    /// Where it stands.
-    status: Status,
-    /// Who may read it besides its owner and the admins.
-    visibility: Visibility,
-    /// The subject that uploaded it.
-    owner: String,
-    /// When it was stored.
-    created_at: DateTime<Utc>,
-}
-
-/// Where a file stands.
-#[derive(Enum, Clone, Copy)]
-#[oai(rename = "FileStatus", rename_all = "lowercase")]
-enum Status {
-    /// Bytes are arriving; nobody can read it.
-    Uploading,
-    /// Readable; its video is still being worked on.
-    Processing,
-    /// Readable.
-    Ready,
-    /// Readable; its video could not be worked on.
-    Failed,
-    /// Being deleted; nobody can read it.
-    Deleting,
-}
-
-/// Who may read a file besides its owner and the admins.
-#[derive(Enum, Clone, Copy)]
-#[oai(rename_all = "lowercase")]
-enum Visibility {
-    /// Nobody.
-    Private,
-    /// Every member of the organization.
-    Organization,
-}
+use crate::files::{Earlier, FilesError, Fingerprint, KeyHold, Repeat, UploadBatch};
+use answer::{Answer, Refused, Uploaded, undone};
+use form::{PartBody, UploadForm};
 
 pub(super) struct UploadApi;
 
@@ -86,7 +29,7 @@ impl UploadApi {
     /// Upload Files Route
     ///
     /// Handles multiple file uploads: one part named `files` per file. Either all files of a
-    /// request are stored or none.
+    /// request are stored or none, unless `atomic=false`.
     #[oai(
         path = "/v1/files",
         method = "post",
@@ -97,34 +40,57 @@ impl UploadApi {
         &self,
         request: &Request,
         caller: Bearer,
+        /// `false` keeps the files that can be stored when others are refused; `outcomes` tells which.
+        atomic: Query<Option<bool>>,
+        /// A name of the client's for this request: when it is repeated under the same name within a
+        /// day, it is answered as before and nothing is stored twice.
+        #[oai(name = "idempotency-key")]
+        key: Header<Option<String>>,
         form: UploadForm,
-    ) -> Result<Success<Uploaded>, Failure<Writing>> {
+    ) -> Result<Answer, Failure<Writing>> {
         let state = State::of(request)?;
+        let mut fields = Fields::default();
+        let atomic = fields.take(atomic.0);
+        let key = fields.take(key.0.and_then(key::parse));
+        let (Some(atomic), Some(key)) = (atomic, key) else {
+            return Err(fields.problem().into());
+        };
         if form
             .length
             .is_some_and(|length| length > state.max_upload_bytes)
         {
-            return Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "request_too_large",
-                "The request is longer than the allowed number of the largest allowed files",
-            )
-            .into());
+            return Err(too_large(state).into());
         }
-        let stored = store(state, &caller.0, form).await?;
-        let files = stored.into_iter().enumerate().map(uploaded).collect();
-        Ok(Success(Uploaded { files }))
+        let key = match key {
+            None => None,
+            Some(key) => match state.files.begin_repeatable(&caller.0, key).await? {
+                Repeat::First(hold) => Some(hold),
+                Repeat::Again(earlier) => return Ok(replay(earlier, form).await?),
+            },
+        };
+        let atomic = atomic.unwrap_or(true);
+        Ok(store(state, &caller.0, key, form, atomic).await?)
     }
 }
 
 async fn store(
     state: &State,
     caller: &Caller,
+    key: Option<KeyHold>,
     form: UploadForm,
-) -> Result<Vec<FileRecord>, Problem> {
-    let mut batch = state.files.begin_upload(caller);
-    match add_all(&mut batch, form).await {
-        Ok(()) => Ok(batch.commit().await?),
+    atomic: bool,
+) -> Result<Answer, Problem> {
+    let mut batch = state.files.begin_upload(caller, key)?;
+    match fill(state, &mut batch, form, atomic).await {
+        Ok(refused) => {
+            let now = Utc::now();
+            let text = Uploaded::new(batch.records(now), &refused).text();
+            batch.commit(now, &text).await?;
+            Ok(Answer {
+                text,
+                replayed: false,
+            })
+        }
         Err(problem) => {
             batch.abort().await;
             Err(problem)
@@ -132,39 +98,114 @@ async fn store(
     }
 }
 
-async fn add_all(batch: &mut UploadBatch, form: UploadForm) -> Result<(), Problem> {
+/// Stores every file of a form; gives back those that were refused, if the others are to be kept.
+async fn fill(
+    state: &State,
+    batch: &mut UploadBatch,
+    form: UploadForm,
+    atomic: bool,
+) -> Result<Vec<Refused>, Problem> {
+    // A form is longer than its files by its boundaries and headers, never shorter.
+    let sure = form
+        .length
+        .map_or(0, |length| length.saturating_sub(state.form_overhead_bytes));
+    // Of a request that may end up with fewer files, no length is sure.
+    batch.expect(if atomic { sure } else { 0 }).await?;
     let mut parts = form.parts()?;
-    while let Some(part) = parts.next().await? {
-        batch.add(part.file, part.body).await?;
+    let mut refused = Vec::new();
+    let mut read_over = 0;
+    let mut stored = 0;
+    for index in 0.. {
+        let problem = match parts.next().await {
+            Ok(None) => break,
+            Ok(Some(mut part)) => match batch.add(part.file, &mut part.body).await {
+                Ok(()) => {
+                    stored += 1;
+                    continue;
+                }
+                Err(error) if is_of_one_file(&error) && !atomic => {
+                    batch.leave_out().await;
+                    refused.push(Refused {
+                        index,
+                        problem: error.into(),
+                    });
+                    read_over += read_to_end(&mut part.body, state.max_upload_bytes).await;
+                    if read_over > state.max_upload_bytes {
+                        return Err(too_large(state));
+                    }
+                    continue;
+                }
+                Err(error) => Problem::from(error),
+            },
+            Err(problem) => problem,
+        };
+        // A form that is malformed from here on is the client's; what came before can be kept.
+        let keeps = !atomic && stored > 0 && problem.status().is_client_error();
+        refused.push(Refused { index, problem });
+        if !keeps {
+            return Err(failed(refused));
+        }
+        batch.leave_out().await;
+        break;
     }
-    Ok(())
+    match stored == 0 && !refused.is_empty() {
+        true => Err(failed(refused)),
+        false => Ok(refused),
+    }
 }
 
-fn uploaded((index, file): (usize, FileRecord)) -> UploadedFile {
-    UploadedFile {
-        index: index as u64,
-        id: file.id,
-        location: file.location,
-        name: file.name,
-        size: file.size,
-        content_type: file.content_type,
-        sha256: file
-            .sha256
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-        status: match file.status {
-            FileStatus::Uploading => Status::Uploading,
-            FileStatus::Processing => Status::Processing,
-            FileStatus::Ready => Status::Ready,
-            FileStatus::Failed => Status::Failed,
-            FileStatus::Deleting => Status::Deleting,
-        },
-        visibility: match file.visibility {
-            FileVisibility::Private => Visibility::Private,
-            FileVisibility::Organization => Visibility::Organization,
-        },
-        owner: file.owner,
-        created_at: file.modified_at,
+/// Whether the other files of the request may be fine.
+fn is_of_one_file(error: &FilesError) -> bool {
+    matches!(
+        error,
+        FilesError::TooLarge { .. }
+            | FilesError::TypeNotAllowed { .. }
+            | FilesError::QuotaExceeded(_)
+    )
+}
+
+async fn read_to_end(body: &mut PartBody, limit: u64) -> u64 {
+    let mut length = 0;
+    while let Some(Ok(frame)) = body.next().await {
+        length += frame.len() as u64;
+        if length > limit {
+            break;
+        }
     }
+    length
+}
+
+/// The last refusal, which ended the request, with what became of each file.
+fn failed(mut refused: Vec<Refused>) -> Problem {
+    let outcomes = undone(&refused);
+    let Some(last) = refused.pop() else {
+        return FilesError::NoFiles.into();
+    };
+    last.problem.member("outcomes", outcomes)
+}
+
+fn too_large(state: &State) -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "request_too_large",
+        "The request is longer than the allowed number of the largest allowed files",
+    )
+    .limit("uploads.maxRequestBytes", state.max_upload_bytes)
+}
+
+/// Answers a repeated request as the first was, once it is known to be the same.
+async fn replay(earlier: Earlier, form: UploadForm) -> Result<Answer, Problem> {
+    let mut parts = form.parts()?;
+    let mut fingerprint = Fingerprint::default();
+    while let Some(part) = parts.next().await? {
+        let read = fingerprint.read(part.body).await;
+        read.map_err(|error| FieldError::malformed_form(&error.message))?;
+    }
+    if !earlier.is_repeated_by(&fingerprint) {
+        return Err(key::reused().into());
+    }
+    Ok(Answer {
+        text: earlier.answer,
+        replayed: true,
+    })
 }

@@ -1,0 +1,150 @@
+//! `Idempotency-Key`: a request that is repeated stores nothing twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream;
+use reqwest::Body;
+use serde_json::json;
+
+use crate::forms::{content_type, file, form};
+use crate::gateway_under_test::Gateway;
+use crate::issuer::member;
+use crate::support::Answer;
+use crate::worlds::everywhere;
+
+everywhere!(
+    a_repetition_is_answered_as_the_first_was,
+    a_key_is_for_the_same_files_only,
+    keys_of_two_callers_have_nothing_to_do_with_each_other,
+    a_failed_request_may_be_tried_again,
+    repeated_at_the_same_time_it_is_stored_once,
+    a_client_that_left_may_come_again,
+    keys_that_are_no_keys,
+);
+
+async fn send(gateway: &Gateway, owner: &str, key: &str, body: impl Into<Body>) -> Answer {
+    let request = gateway.post("/v1/files").bearer_auth(member(owner));
+    let request = request.header("idempotency-key", key);
+    Answer::to(request.header("content-type", content_type()).body(body)).await
+}
+
+fn two() -> Vec<u8> {
+    form(&[
+        file("a.txt", "text/plain", b"first"),
+        file("b.bin", "application/octet-stream", &vec![7; 9 << 20]),
+    ])
+}
+
+async fn a_repetition_is_answered_as_the_first_was(gateway: Arc<Gateway>) {
+    let first = send(&gateway, "ana", "one", two()).await;
+    assert_eq!(first.status, 200);
+    assert_eq!(first.header("idempotency-replayed"), None);
+    // Also in quotes, as the header's draft has it.
+    for key in ["one", "\"one\""] {
+        let again = send(&gateway, "ana", key, two()).await;
+        assert_eq!(again.status, 200);
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        assert_eq!(again.json(), first.json());
+    }
+    gateway.world.assert_files(2).await;
+    let other = send(&gateway, "ana", "two", two()).await;
+    assert_ne!(other.json(), first.json());
+    gateway.world.assert_files(4).await;
+}
+
+async fn a_key_is_for_the_same_files_only(gateway: Arc<Gateway>) {
+    assert_eq!(send(&gateway, "ana", "one", two()).await.status, 200);
+    let reused = [(
+        json!(["header", "idempotency-key"]),
+        "idempotency_key_reused",
+    )];
+    for body in [
+        form(&[file("a.txt", "text/plain", b"first")]),
+        form(&[
+            file("a.txt", "text/plain", b"first"),
+            file("b.bin", "application/octet-stream", &vec![8; 9 << 20]),
+        ]),
+        form(&[]),
+    ] {
+        let answer = send(&gateway, "ana", "one", body).await;
+        answer.assert_invalid(&reused);
+    }
+    gateway.world.assert_files(2).await;
+}
+
+async fn keys_of_two_callers_have_nothing_to_do_with_each_other(gateway: Arc<Gateway>) {
+    let ana = send(&gateway, "ana", "one", two()).await.json();
+    let ben = send(&gateway, "ben", "one", two()).await.json();
+    assert_ne!(ana["files"][0]["id"], ben["files"][0]["id"]);
+    assert_eq!(ben["files"][0]["owner"], "ben");
+    gateway.world.assert_files(4).await;
+}
+
+async fn a_failed_request_may_be_tried_again(gateway: Arc<Gateway>) {
+    let mut cut = two();
+    cut.truncate(cut.len() - 100);
+    let answer = send(&gateway, "ana", "one", cut).await;
+    answer.assert_invalid(&[(json!(["body"]), "multipart_malformed")]);
+    let answer = retried(&gateway, two()).await;
+    assert_eq!(answer.header("idempotency-replayed"), None);
+    gateway.world.assert_files(2).await;
+}
+
+/// Sends until the key is free: it is given back after the failed request was undone.
+async fn retried(gateway: &Gateway, body: Vec<u8>) -> Answer {
+    for _ in 0..100 {
+        let answer = send(gateway, "ana", "one", body.clone()).await;
+        if answer.status == 200 {
+            return answer;
+        }
+        answer.assert_failure(409, "idempotency_key_in_use");
+        assert!(answer.header("retry-after").is_some());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the key was never given back");
+}
+
+async fn repeated_at_the_same_time_it_is_stored_once(gateway: Arc<Gateway>) {
+    let send = |_| {
+        let gateway = gateway.clone();
+        tokio::spawn(async move { send(&gateway, "ana", "one", two()).await })
+    };
+    let sent: Vec<_> = (0..8).map(send).collect();
+    let mut stored = Vec::new();
+    for answer in sent {
+        let answer = answer.await.unwrap();
+        match answer.status.as_u16() {
+            200 => stored.push(answer.json()),
+            _ => answer.assert_failure(409, "idempotency_key_in_use"),
+        }
+    }
+    assert!(!stored.is_empty());
+    assert!(stored.iter().all(|answer| *answer == stored[0]));
+    gateway.world.assert_files(2).await;
+}
+
+async fn a_client_that_left_may_come_again(gateway: Arc<Gateway>) {
+    let start = two()[..5 << 20].to_vec();
+    let chunks = stream::iter([Ok(start), Err(std::io::Error::other("the client leaves"))]);
+    let request = gateway
+        .post("/v1/files")
+        .bearer_auth(member("ana"))
+        .header("idempotency-key", "one")
+        .header("content-type", content_type())
+        .body(Body::wrap_stream(chunks));
+    assert!(request.send().await.is_err());
+    retried(&gateway, two()).await;
+    gateway.world.assert_files(2).await;
+}
+
+async fn keys_that_are_no_keys(gateway: Arc<Gateway>) {
+    for key in ["", "\"", "a\"b", "\\", &"k".repeat(256)] {
+        let answer = send(&gateway, "ana", key, form(&[])).await;
+        answer.assert_invalid(&[(
+            json!(["header", "idempotency-key"]),
+            "string_pattern_mismatch",
+        )]);
+    }
+    gateway.world.assert_files(0).await;
+}
