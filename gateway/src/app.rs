@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::api::{Delivery, Pace, RateLimit, State};
+use crate::api::{Delivery, Pace, RateLimit, Readiness, State};
 use crate::auth::jwks::{FetchError, Jwks, Location};
 use crate::auth::{
     FileTokens, KeySource, Playback, SharedSecret, SharedSecretError, SigningKeys,
@@ -131,6 +131,8 @@ impl App {
                 bytes: config.server.body_min_bytes,
                 within: config.server.body_patience,
             },
+            readiness: Readiness::default(),
+            max_clock_skew: config.server.max_clock_skew,
             stopping: CancellationToken::new(),
             form_overhead_bytes,
             rate: Arc::new(RateLimit::per_minute(config.server.requests_per_minute)),

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 use commands::ConfigArguments;
 use commands::dev::DevArguments;
+use commands::janitor::JanitorArguments;
 
 /// The FileGateway server of one organization.
 #[derive(Parser)]
@@ -23,6 +24,8 @@ enum Command {
     Serve(ConfigArguments),
     /// Work on uploaded videos, and settle what crashes left. Configured as `serve` is.
     Worker(ConfigArguments),
+    /// Settle once what crashes left, and say what was found. Configured as `serve` is.
+    Janitor(JanitorArguments),
     /// Bring the database up to date, and end.
     Migrate(ConfigArguments),
     /// Print the configuration that `serve` would run with, and where each value comes from.
@@ -39,6 +42,7 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(arguments) => commands::serve::run(&arguments).await,
         Command::Worker(arguments) => commands::worker::run(&arguments).await,
+        Command::Janitor(arguments) => commands::janitor::run(&arguments).await,
         Command::Migrate(arguments) => commands::migrate::run(&arguments).await,
         Command::Config(arguments) => commands::config::run(&arguments),
         Command::Openapi => commands::openapi::run(),

@@ -1,4 +1,4 @@
-//! `/healthz`: the process answers. `/readyz`: so do the database and the bucket.
+//! `/healthz`: the process answers. `/readyz`: so does all that it depends on.
 
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -21,20 +21,13 @@ pub async fn readyz(request: &Request) -> poem::Result<Response> {
         let body = json!({"status": "stopping"});
         return Ok(answer(StatusCode::SERVICE_UNAVAILABLE, &body));
     }
-    let readiness = state.files.readiness().await;
-    let ready = readiness.database.is_ok() && readiness.bucket.is_ok();
-    let (status, word) = if ready {
-        (StatusCode::OK, "ready")
+    let report = state.readiness.report(state).await;
+    let status = if report.is_ready {
+        StatusCode::OK
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+        StatusCode::SERVICE_UNAVAILABLE
     };
-    let word_of = |part: Result<(), String>| part.err().unwrap_or_else(|| "ok".to_owned());
-    let body = json!({
-        "status": word,
-        "database": word_of(readiness.database),
-        "bucket": word_of(readiness.bucket),
-    });
-    Ok(answer(status, &body))
+    Ok(answer(status, &report.body()))
 }
 
 fn answer(status: StatusCode, body: &serde_json::Value) -> Response {

@@ -14,6 +14,7 @@ mod params;
 mod problem;
 pub mod ranges;
 mod rate_limit;
+mod readiness;
 mod schemas;
 mod state;
 
@@ -28,6 +29,7 @@ use allow::Allowed;
 use envelope::Envelope;
 pub use pace::Pace;
 pub use rate_limit::RateLimit;
+pub use readiness::Readiness;
 pub use state::{Delivery, State};
 
 const TITLE: &str = "FileGateway";

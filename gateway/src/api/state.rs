@@ -1,6 +1,7 @@
 //! What every operation may use.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use poem::Request;
@@ -9,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::pace::Pace;
 use super::problem::Problem;
 use super::rate_limit::RateLimit;
+use super::readiness::Readiness;
 use crate::auth::{FileTokens, Playback, Verifier};
 use crate::files::Files;
 
@@ -38,6 +40,10 @@ pub struct State {
     pub max_upload_bytes: u64,
     /// The slowest that a body may come.
     pub pace: Pace,
+    /// What the last probe found.
+    pub readiness: Readiness,
+    /// How far the clock may be off the object store's.
+    pub max_clock_skew: Duration,
     /// Cancelled when the process is told to stop: it is not ready from then on.
     pub stopping: CancellationToken,
     /// How much of an upload's body may be boundaries and headers, in bytes.

@@ -28,3 +28,20 @@ pub enum AuthError {
         source: Box<dyn StdError + Send + Sync>,
     },
 }
+
+/// Keys that can't be had, in words for a readiness probe: no address, no path, no secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeysTrouble {
+    /// The file with the keys of file tokens is not there, or may not be read.
+    #[error("the file with the keys of file tokens can't be read")]
+    SigningFileUnreadable,
+    /// It is not what it should be.
+    #[error("the file with the keys of file tokens is malformed, or a key in it too short")]
+    SigningFileMalformed,
+    /// The issuer's keys have never been fetched.
+    #[error("the issuer's keys could not be fetched yet; the log says why")]
+    IssuerUnreachable,
+    /// The issuer's keys are old and can't be fetched again.
+    #[error("the issuer's keys are out of date and can't be fetched again; the log says why")]
+    IssuerSilent,
+}

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 use super::licences::{Kind, Licence, seconds};
-use super::{AuthError, Caller, SigningKeys};
+use super::{AuthError, Caller, KeysTrouble, SigningKeys};
 
 const FILE_TOKEN: Kind = Kind {
     typ: "filegateway-file+jwt",
@@ -83,6 +83,14 @@ impl FileTokens {
             organization,
             lifetime,
         }
+    }
+
+    /// Whether the keys can be had.
+    ///
+    /// # Errors
+    /// [`KeysTrouble`] when their file can't be used.
+    pub async fn check_keys(&self) -> Result<(), KeysTrouble> {
+        self.keys.check().await
     }
 
     /// How long a token is good at most.

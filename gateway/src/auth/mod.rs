@@ -23,7 +23,7 @@ mod verifier;
 
 pub use caller::Caller;
 pub use claims::ClaimNames;
-pub use error::AuthError;
+pub use error::{AuthError, KeysTrouble};
 pub use file_tokens::{FileTokens, MintedToken, ReadGrant};
 pub use playback::{MintedPlayback, Playback};
 pub use shared_secret::{SharedSecret, SharedSecretError};

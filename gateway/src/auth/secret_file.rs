@@ -58,6 +58,15 @@ impl<S: Secret> SecretFile<S> {
         Ok(Self { path, seen })
     }
 
+    /// Whether the file can be read and used, as it is this moment.
+    ///
+    /// # Errors
+    /// When it can't.
+    pub(super) async fn check(&self) -> Result<(), S::Error> {
+        let text = read::<S>(&self.path).await?;
+        S::parse(&self.path, &text).map(|_| ())
+    }
+
     /// The secret as the file has it now. A file that became unreadable or unusable leaves the last
     /// good one in use.
     pub(super) async fn current(&self) -> Arc<S> {

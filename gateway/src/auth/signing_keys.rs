@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::Deserialize;
 
+use super::KeysTrouble;
 use super::secret_file::{Secret, SecretFile};
 
 /// The shortest accepted secret, in bytes: as long as the hash of HS256 (RFC 7518, 3.2).
@@ -98,6 +99,20 @@ impl SigningKeys {
     /// [`SigningKeysError`] when it can't be read or used.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self, SigningKeysError> {
         Ok(Self(SecretFile::open(path.into()).await?))
+    }
+
+    /// Whether the file can be read and has a current key. The last good keys stay in use meanwhile,
+    /// but a new process would have none.
+    ///
+    /// # Errors
+    /// [`KeysTrouble`], without the path.
+    pub(super) async fn check(&self) -> Result<(), KeysTrouble> {
+        self.0.check().await.map_err(|error| match error {
+            SigningKeysError::Read { .. } => KeysTrouble::SigningFileUnreadable,
+            SigningKeysError::Malformed { .. } | SigningKeysError::Weak { .. } => {
+                KeysTrouble::SigningFileMalformed
+            }
+        })
     }
 
     /// The keys as the file has them now.

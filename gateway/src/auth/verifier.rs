@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
 use super::jwks::Jwks;
-use super::{AuthError, Caller, ClaimNames, SharedSecret};
+use super::{AuthError, Caller, ClaimNames, KeysTrouble, SharedSecret};
 
 /// How far the issuer's clock may be off, in seconds.
 const LEEWAY_SECONDS: u64 = 30;
@@ -52,6 +52,18 @@ impl Verifier {
     /// A verifier by `settings`, with keys from `keys`.
     pub fn new(settings: VerifierSettings, keys: KeySource) -> Self {
         Self { settings, keys }
+    }
+
+    /// Whether there are keys to check tokens with. Those of the issuer are fetched when there are
+    /// none yet.
+    ///
+    /// # Errors
+    /// [`KeysTrouble`] when they can't be had, or not any more for too long.
+    pub async fn check_keys(&self) -> Result<(), KeysTrouble> {
+        match &self.keys {
+            KeySource::Secret(_) => Ok(()),
+            KeySource::Jwks(jwks) => jwks.check().await,
+        }
     }
 
     /// The caller whom `token` proves.

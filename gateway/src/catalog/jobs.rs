@@ -239,7 +239,7 @@ impl Catalog {
     }
 
     /// The database's clock. SQLite's is this machine's.
-    async fn now(&self) -> Result<DateTime<Utc>, CatalogError> {
+    pub(super) async fn now(&self) -> Result<DateTime<Utc>, CatalogError> {
         match &self.pool {
             Pool::Sqlite { .. } => Ok(Utc::now()),
             Pool::Postgres(pool) => {
@@ -261,7 +261,7 @@ impl Catalog {
     }
 }
 
-fn after(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
+pub(super) fn after(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(wait)
         .ok()
         .and_then(|wait| now.checked_add_signed(wait))

@@ -1,12 +1,23 @@
 //! Bringing the schema up to date, with any number of gateways at it at once.
 
+use std::sync::LazyLock;
+
 use sqlx::migrate::Migrator;
 
 use super::pool::Pool;
 use super::{Catalog, CatalogError};
 
-static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE: LazyLock<Migrator> =
+    LazyLock::new(|| beside_newer(sqlx::migrate!("migrations/sqlite")));
+static POSTGRES: LazyLock<Migrator> =
+    LazyLock::new(|| beside_newer(sqlx::migrate!("migrations/postgres")));
+
+/// During a rollout, and after one that was taken back, gateways start that do not know the newest
+/// migrations. These only ever add, so what an older gateway needs is there.
+fn beside_newer(mut migrator: Migrator) -> Migrator {
+    migrator.set_ignore_missing(true);
+    migrator
+}
 
 impl Catalog {
     /// Applies the migrations that are missing. Safe to call twice and from several processes.

@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod idempotency;
 mod jobs;
+mod leases;
 mod media;
 mod migrate;
 mod pool;

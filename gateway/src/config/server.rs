@@ -24,6 +24,9 @@ pub struct Server {
     /// `FILEGATEWAY_REQUESTS_PER_MINUTE`: the most requests of one caller in a minute, in this
     /// process; 0, no limit, by default.
     pub requests_per_minute: u32,
+    /// `FILEGATEWAY_READINESS_MAX_CLOCK_SKEW_SECONDS`: how far the clock may be off the object
+    /// store's before the gateway counts as not ready; 60 seconds by default.
+    pub max_clock_skew: Duration,
 }
 
 impl Server {
@@ -44,6 +47,12 @@ impl Server {
                 0..=1_000_000,
             ))
             .unwrap_or(u32::MAX),
+            // S3 refuses signatures that are off by more than 15 minutes.
+            max_clock_skew: reader.seconds(
+                "FILEGATEWAY_READINESS_MAX_CLOCK_SKEW_SECONDS",
+                60,
+                1..=900,
+            ),
         }
     }
 }

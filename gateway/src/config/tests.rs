@@ -73,6 +73,7 @@ fn the_minimum_gets_the_documented_defaults() {
     assert_eq!(config.server.limits, crate::server::Limits::default());
     assert_eq!(config.server.body_min_bytes, 1024);
     assert_eq!(config.server.body_patience.as_secs(), 30);
+    assert_eq!(config.server.max_clock_skew.as_secs(), 60);
 }
 
 #[test]
@@ -94,13 +95,15 @@ fn limits_on_time_and_connections_are_read() {
         ("SERVER_MAX_CONNECTIONS", "0"),
         ("SERVER_BODY_SECONDS", "0"),
         ("SERVER_HEADER_SECONDS", "soon"),
+        ("READINESS_MAX_CLOCK_SKEW_SECONDS", "901"),
     ]);
     assert_eq!(
         problems(wrong),
         [
             "FILEGATEWAY_SERVER_MAX_CONNECTIONS",
             "FILEGATEWAY_SERVER_HEADER_SECONDS",
-            "FILEGATEWAY_SERVER_BODY_SECONDS"
+            "FILEGATEWAY_SERVER_BODY_SECONDS",
+            "FILEGATEWAY_READINESS_MAX_CLOCK_SKEW_SECONDS"
         ]
     );
 }

@@ -9,7 +9,7 @@ use super::upload::{Budget, part_bytes};
 use super::{Quota, TypeRules};
 use crate::auth::policy::LocationAccess;
 use crate::catalog::Catalog;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// What the rules need to know of this gateway.
 #[derive(Debug, Clone)]
@@ -47,15 +47,6 @@ pub struct Files {
     pub(super) background: TaskTracker,
 }
 
-/// Which dependency is in the way; the messages name no address and no secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Readiness {
-    /// Whether the database answers.
-    pub database: Result<(), String>,
-    /// Whether the bucket answers.
-    pub bucket: Result<(), String>,
-}
-
 impl Files {
     /// Puts the layer together.
     pub fn new(catalog: Catalog, store: Store, settings: Settings) -> Self {
@@ -69,18 +60,6 @@ impl Files {
             ),
             settings: Arc::new(settings),
             background: TaskTracker::new(),
-        }
-    }
-
-    /// Asks the database and the bucket for an answer, both at once.
-    pub async fn readiness(&self) -> Readiness {
-        let (database, bucket) = tokio::join!(self.catalog.ping(), self.store.head_bucket());
-        Readiness {
-            database: database.map_err(|error| error.summary()),
-            bucket: bucket.map_err(|error| match error {
-                StoreError::NotFound { .. } => "the bucket does not exist".into(),
-                other => other.to_string(),
-            }),
         }
     }
 

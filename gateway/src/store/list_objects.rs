@@ -9,6 +9,8 @@ use super::{Store, StoreError};
 pub struct StoredObject {
     /// Its key.
     pub key: String,
+    /// Its length in bytes, as far as the server says.
+    pub size: u64,
     /// When it was written, if the server says so.
     pub modified_at: Option<DateTime<Utc>>,
 }
@@ -48,6 +50,10 @@ impl Store {
             .filter_map(|object| {
                 Some(StoredObject {
                     key: object.key?,
+                    size: object
+                        .size
+                        .and_then(|size| u64::try_from(size).ok())
+                        .unwrap_or(0),
                     modified_at: object
                         .last_modified
                         .and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos())),

@@ -22,6 +22,7 @@ pub use create_multipart_upload::MultipartUpload;
 pub use credentials::Keys;
 pub use error::StoreError;
 pub use get_object::Body;
+pub use head_bucket::BucketAnswer;
 pub use list_multipart_uploads::OpenUpload;
 pub use list_objects::{ObjectPage, StoredObject};
 pub use presign::Presented;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use crate::causes::causes;
-use crate::files::{Files, SCRATCH_PREFIX, Swept};
+use crate::files::{Files, SCRATCH_PREFIX, Swept, Tally};
 
 /// Sweeps at once and then again and again.
 pub(super) async fn run(files: Files, settings: Settings, shutdown: CancellationToken) {
@@ -23,12 +23,9 @@ pub(super) async fn run(files: Files, settings: Settings, shutdown: Cancellation
 
 async fn sweep(files: &Files, settings: &Settings) {
     match files.sweep(settings.sweep_age).await {
-        Ok(swept) if swept == Swept::default() => {}
-        Ok(Swept {
-            rows,
-            uploads,
-            objects,
-        }) => tracing::info!(rows, uploads, objects, "settled what was left unfinished"),
+        Ok(None) => tracing::debug!("another janitor is at work"),
+        Ok(Some(swept)) if swept == Swept::default() => {}
+        Ok(Some(swept)) => log(&swept),
         Err(error) => tracing::warn!(
             error = causes(&error),
             "what was left unfinished could not be settled"
@@ -41,6 +38,31 @@ async fn sweep(files: &Files, settings: &Settings) {
             error = causes(&error),
             "old temporary folders could not be removed"
         );
+    }
+}
+
+fn log(swept: &Swept) {
+    for (kind, tally) in [
+        ("rows", swept.rows),
+        ("uploads", swept.uploads),
+        ("objects", swept.objects),
+    ] {
+        let Tally {
+            found,
+            settled,
+            failed,
+            bytes,
+        } = tally;
+        if found > 0 {
+            tracing::info!(
+                kind,
+                found,
+                settled,
+                failed,
+                bytes,
+                "settled what was left unfinished"
+            );
+        }
     }
 }
 

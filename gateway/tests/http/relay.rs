@@ -1,10 +1,10 @@
-//! Something between the gateway and the object store, that knows how many connections are open.
+//! Something between the gateway and the object store, that counts, and may tell a wrong time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -14,26 +14,32 @@ use crate::worlds::variable;
 pub(crate) struct Relay {
     port: u16,
     open: Arc<AtomicUsize>,
+    heads: Arc<AtomicUsize>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Relay {
     pub(crate) async fn to_versitygw() -> Self {
+        Self::with_time(0).await
+    }
+
+    /// One whose answers say that it is so many seconds later than it is.
+    pub(crate) async fn with_time(later: i64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = variable("FGW_TEST_S3_ENDPOINT");
         let server = server.strip_prefix("http://").unwrap().to_owned();
         let server = server.trim_end_matches('/').to_owned();
-        let open = Arc::new(AtomicUsize::new(0));
-        let counter = open.clone();
+        let (open, heads) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (counter, asked) = (open.clone(), heads.clone());
         let task = tokio::spawn(async move {
             loop {
-                let (mut here, _) = listener.accept().await.unwrap();
-                let (counter, server) = (counter.clone(), server.clone());
+                let (here, _) = listener.accept().await.unwrap();
+                let (counter, asked, server) = (counter.clone(), asked.clone(), server.clone());
                 counter.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
-                    if let Ok(mut there) = TcpStream::connect(server).await {
-                        copy_bidirectional(&mut here, &mut there).await.ok();
+                    if let Ok(there) = TcpStream::connect(server).await {
+                        relay(here, there, later, &asked).await;
                     }
                     counter.fetch_sub(1, Ordering::SeqCst);
                 });
@@ -42,8 +48,14 @@ impl Relay {
         Self {
             port,
             open,
+            heads,
             _task: AbortOnDropHandle::new(task),
         }
+    }
+
+    /// How many HEAD requests have passed.
+    pub(crate) fn heads(&self) -> usize {
+        self.heads.load(Ordering::SeqCst)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -60,4 +72,53 @@ impl Relay {
         let waited = timeout(Duration::from_secs(40), waiting).await;
         waited.unwrap_or_else(|_| panic!("{what}: never"));
     }
+}
+
+async fn relay(here: TcpStream, there: TcpStream, later: i64, asked: &AtomicUsize) {
+    let ((mut from_here, mut to_here), (mut from_there, mut to_there)) =
+        (here.into_split(), there.into_split());
+    let asking = async {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = from_here.read(&mut buffer).await {
+            if buffer.starts_with(b"HEAD ") {
+                asked.fetch_add(1, Ordering::SeqCst);
+            }
+            if to_there.write_all(&buffer[..read]).await.is_err() {
+                return;
+            }
+        }
+    };
+    let answering = async {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(read @ 1..) = from_there.read(&mut buffer).await {
+            if later != 0 {
+                shift(&mut buffer[..read], later);
+            }
+            if to_here.write_all(&buffer[..read]).await.is_err() {
+                return;
+            }
+        }
+    };
+    // Whichever ends, the other one goes with it.
+    tokio::select! {
+        () = asking => {}
+        () = answering => {}
+    }
+}
+
+/// Moves the date of an answer, which has one length whatever it is.
+fn shift(answer: &mut [u8], later: i64) {
+    const NAME: &[u8] = b"\r\nDate: ";
+    const LENGTH: usize = "Sun, 06 Nov 1994 08:49:37 GMT".len();
+    let Some(at) = answer
+        .windows(NAME.len())
+        .position(|some| some.eq_ignore_ascii_case(NAME))
+    else {
+        return;
+    };
+    let date = &mut answer[at + NAME.len()..][..LENGTH];
+    let time = httpdate::parse_http_date(std::str::from_utf8(date).unwrap()).unwrap();
+    let by = Duration::from_secs(later.unsigned_abs());
+    let moved = if later > 0 { time + by } else { time - by };
+    date.copy_from_slice(httpdate::fmt_http_date(moved).as_bytes());
 }

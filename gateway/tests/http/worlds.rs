@@ -149,7 +149,7 @@ async fn create_database(name: &str) -> String {
     url.into()
 }
 
-async fn administer(statement: &str) {
+pub(crate) async fn administer(statement: &str) {
     let url = variable("FGW_TEST_POSTGRES_URL");
     let mut admin = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))

@@ -4,6 +4,7 @@
 mod commands;
 mod descriptors;
 mod dev;
+mod janitor;
 mod process;
 mod served;
 mod stopping;

@@ -1,5 +1,6 @@
 //! `gateway serve` on SQLite and versitygw, in a world of its own.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -25,6 +26,8 @@ pub(crate) struct Served {
     pub(crate) url: String,
     pub(crate) log: PathBuf,
     pub(crate) database_url: String,
+    /// Its environment.
+    pub(crate) variables: HashMap<String, String>,
     /// Strings that no log may have.
     pub(crate) secrets: Vec<String>,
     s3: S3,
@@ -88,23 +91,31 @@ impl Served {
         drop(free);
         let log = path("log");
         let database_url = format!("sqlite://{}", path("catalog.db").display());
+        let address = address.to_string();
+        let text = |path: PathBuf| path.display().to_string();
+        let mut settings: HashMap<String, String> = [
+            ("FILEGATEWAY_ORGANIZATION", "acme"),
+            ("FILEGATEWAY_LISTEN", &address),
+            ("FILEGATEWAY_STORE_ENDPOINT", &endpoint),
+            ("FILEGATEWAY_STORE_BUCKET", &bucket),
+            ("FILEGATEWAY_STORE_CREDENTIALS_DIR", &text(path(""))),
+            ("FILEGATEWAY_DATABASE_URL", &database_url),
+            ("FILEGATEWAY_AUTH_ISSUER", "issuer"),
+            ("FILEGATEWAY_AUTH_AUDIENCE", "files"),
+            ("FILEGATEWAY_AUTH_SECRET_FILE", &text(path("jwt-secret"))),
+            ("FILEGATEWAY_TOKENS_KEYS_FILE", &text(path("keys.json"))),
+            ("FILEGATEWAY_LOG", filter),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+        for (name, value) in variables {
+            settings.insert((*name).to_owned(), (*value).to_owned());
+        }
         let mut command = program();
         command
             .arg("serve")
-            .envs([
-                ("FILEGATEWAY_ORGANIZATION", "acme"),
-                ("FILEGATEWAY_LISTEN", &address.to_string()),
-                ("FILEGATEWAY_STORE_ENDPOINT", &endpoint),
-                ("FILEGATEWAY_STORE_BUCKET", &bucket),
-                ("FILEGATEWAY_AUTH_ISSUER", "issuer"),
-                ("FILEGATEWAY_AUTH_AUDIENCE", "files"),
-                ("FILEGATEWAY_LOG", filter),
-            ])
-            .envs(variables.iter().copied())
-            .env("FILEGATEWAY_STORE_CREDENTIALS_DIR", folder.path())
-            .env("FILEGATEWAY_AUTH_SECRET_FILE", path("jwt-secret"))
-            .env("FILEGATEWAY_TOKENS_KEYS_FILE", path("keys.json"))
-            .env("FILEGATEWAY_DATABASE_URL", &database_url)
+            .envs(&settings)
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap());
         let served = Self {
@@ -112,6 +123,7 @@ impl Served {
             url: format!("http://{address}"),
             log,
             database_url,
+            variables: settings,
             secrets: vec![SECRET.to_owned(), signing, secret],
             s3,
             bucket,

@@ -4,17 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::catalog::{NewRow, Visibility};
-use gateway::files::{NewFile, Swept};
+use gateway::files::{NewFile, Swept, Tally};
 use uuid::Uuid;
 
 use crate::support::{caller, commit, frames, pattern};
-use crate::world::{ObjectStore, World, everywhere};
+use crate::world::{ObjectStore, World, everywhere, on_both_databases, settings};
 
 everywhere!(
     what_a_crash_left_is_settled,
     what_is_young_or_not_ours_stays,
     a_running_upload_is_left_alone,
+    many_janitors_beside_running_uploads_break_none,
+    an_impatient_janitor_leaves_no_half_of_an_upload,
 );
+
+on_both_databases!(only_one_janitor_sweeps, a_dead_janitors_lease_ends);
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -42,6 +46,28 @@ impl World {
     }
 }
 
+fn settled(count: u64, bytes: u64) -> Tally {
+    Tally {
+        found: count,
+        settled: count,
+        failed: 0,
+        bytes,
+    }
+}
+
+/// The same, had nothing been done about it.
+fn looked_at(swept: Swept) -> Swept {
+    let looked_at = |tally: Tally| Tally {
+        settled: 0,
+        ..tally
+    };
+    Swept {
+        rows: looked_at(swept.rows),
+        uploads: looked_at(swept.uploads),
+        objects: looked_at(swept.objects),
+    }
+}
+
 async fn what_a_crash_left_is_settled(world: Arc<World>) {
     let kept = world.upload("ana", NewFile::default(), pattern(10)).await;
     // Died with the row written; with the object stored; in the middle of the parts.
@@ -58,9 +84,9 @@ async fn what_a_crash_left_is_settled(world: Arc<World>) {
     world.put(&format!("acme/{orphan}/original")).await;
     world.put(&format!("acme/{orphan}/poster.jpg")).await;
     let mut expected = Swept {
-        rows: 4,
-        uploads: 0,
-        objects: 2,
+        rows: settled(4, 10),
+        uploads: settled(0, 0),
+        objects: settled(2, 20),
     };
     // The embedded store forgets open uploads when it starts; MinIO lists them by whole key only.
     let unknown = format!("acme/{}/original", Uuid::new_v4());
@@ -69,20 +95,30 @@ async fn what_a_crash_left_is_settled(world: Arc<World>) {
     }
     if world.object_store == ObjectStore::Versitygw {
         world.begin_parts(&unknown).await;
-        expected.uploads = 1;
+        expected.uploads = settled(1, 0);
     }
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    assert_eq!(world.files.sweep(Duration::ZERO).await.unwrap(), expected);
+    let before = (world.objects().await, world.locations().await);
+    let survey = world.files.survey(Duration::ZERO).await.unwrap();
+    assert_eq!(survey, looked_at(expected));
+    assert_eq!((world.objects().await, world.locations().await), before);
+    if world.object_store != ObjectStore::Embedded {
+        assert_eq!(
+            world.uploads(&format!("acme/{parts}/original")).await.len(),
+            1
+        );
+        assert!(world.uploads(&unknown).await.len() <= 1);
+    }
+    let swept = world.files.sweep(Duration::ZERO).await.unwrap();
+    assert_eq!(swept, Some(expected));
     assert_eq!(world.objects().await, [kept.location]);
     assert_eq!(world.locations().await.len(), 1);
     if world.object_store != ObjectStore::Embedded {
         assert_eq!(world.uploads(&format!("acme/{parts}/original")).await, []);
         assert_eq!(world.uploads(&unknown).await, []);
     }
-    assert_eq!(
-        world.files.sweep(Duration::ZERO).await.unwrap(),
-        Swept::default()
-    );
+    let nothing = Some(Swept::default());
+    assert_eq!(world.files.sweep(Duration::ZERO).await.unwrap(), nothing);
 }
 
 async fn what_is_young_or_not_ours_stays(world: Arc<World>) {
@@ -91,7 +127,8 @@ async fn what_is_young_or_not_ours_stays(world: Arc<World>) {
     world
         .put(&format!("acme/{}/original", Uuid::new_v4()))
         .await;
-    assert_eq!(world.files.sweep(DAY).await.unwrap(), Swept::default());
+    let nothing = Some(Swept::default());
+    assert_eq!(world.files.sweep(DAY).await.unwrap(), nothing);
     world.catalog.begin_undo(id).await.unwrap();
     world.catalog.remove(id).await.unwrap();
     world.files.sweep(Duration::ZERO).await.unwrap();
@@ -124,7 +161,8 @@ async fn a_running_upload_is_left_alone(world: Arc<World>) {
         .add(NewFile::default(), frames(pattern(9 << 20)))
         .await
         .unwrap();
-    assert_eq!(world.files.sweep(DAY).await.unwrap(), Swept::default());
+    let nothing = Some(Swept::default());
+    assert_eq!(world.files.sweep(DAY).await.unwrap(), nothing);
     assert_eq!(commit(batch).await.unwrap().len(), 2);
     // And one that was taken for dead is refused, not half committed.
     let mut batch = world.files.begin_upload(&caller("ana"), None).unwrap();
@@ -142,4 +180,107 @@ async fn a_running_upload_is_left_alone(world: Arc<World>) {
     world.files.settle().await;
     assert_eq!(world.locations().await.len(), 2);
     assert_eq!(world.objects().await.len(), 2);
+}
+
+/// Uploads one after the other, each of several files and parts: how many got through.
+async fn upload_many(world: &World, owner: &str) -> usize {
+    let mut stored = 0;
+    for _ in 0..4 {
+        let mut batch = world.files.begin_upload(&caller(owner), None).unwrap();
+        let mut is_whole = true;
+        for length in [10, 6 << 20, 0] {
+            let added = batch.add(NewFile::default(), frames(pattern(length)));
+            is_whole &= added.await.is_ok();
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        if is_whole && let Ok(files) = commit(batch).await {
+            stored += files.len();
+        }
+    }
+    stored
+}
+
+/// Uploads beside four replicas' janitors of this patience, and then what is there: how many files
+/// were acknowledged. None is there in part.
+async fn uploads_beside_janitors(world: &Arc<World>, age: Duration) -> usize {
+    let stop = tokio_util::sync::CancellationToken::new();
+    let janitors: Vec<_> = (0..4)
+        .map(|_| {
+            let (files, stop) = (world.seen_by(settings("acme")), stop.clone());
+            tokio::spawn(async move {
+                while !stop.is_cancelled() {
+                    files.sweep(age).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            })
+        })
+        .collect();
+    let uploads: Vec<_> = (0..3)
+        .map(|n| {
+            let world = world.clone();
+            tokio::spawn(async move { upload_many(&world, &format!("user-{n}")).await })
+        })
+        .collect();
+    let mut stored = 0;
+    for upload in uploads {
+        stored += upload.await.unwrap();
+    }
+    stop.cancel();
+    for janitor in janitors {
+        janitor.await.unwrap();
+    }
+    world.files.settle().await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    world.files.sweep(Duration::ZERO).await.unwrap();
+    let mut rows = world.locations().await;
+    let mut objects = world.objects().await;
+    rows.sort();
+    objects.sort();
+    assert_eq!(rows, objects);
+    assert_eq!(rows.len(), stored);
+    let unready = "SELECT count(*) FROM files WHERE status <> 'ready'";
+    assert_eq!(world.count(unready).await, 0);
+    stored
+}
+
+async fn many_janitors_beside_running_uploads_break_none(world: Arc<World>) {
+    assert_eq!(uploads_beside_janitors(&world, DAY).await, 36);
+}
+
+/// Without patience it takes running uploads for dead, but none of them is half there afterwards, and
+/// none that was acknowledged is gone.
+async fn an_impatient_janitor_leaves_no_half_of_an_upload(world: Arc<World>) {
+    uploads_beside_janitors(&world, Duration::ZERO).await;
+}
+
+const JANITOR: &str = "janitor";
+
+async fn only_one_janitor_sweeps(world: Arc<World>) {
+    let other = Uuid::new_v4();
+    let minute = Duration::from_secs(60);
+    let taken = world.catalog.take_lease(JANITOR, other, minute).await;
+    assert!(taken.unwrap());
+    assert_eq!(world.files.sweep(DAY).await.unwrap(), None);
+    // A look changes nothing, and needs no lease.
+    assert_eq!(world.files.survey(DAY).await.unwrap(), Swept::default());
+    // Extended by its holder, and by nobody else.
+    let catalog = &world.catalog;
+    assert!(catalog.take_lease(JANITOR, other, minute).await.unwrap());
+    let stranger = Uuid::new_v4();
+    assert!(!catalog.take_lease(JANITOR, stranger, minute).await.unwrap());
+    catalog.give_lease(JANITOR, stranger).await.unwrap();
+    assert!(world.files.sweep(DAY).await.unwrap().is_none());
+    catalog.give_lease(JANITOR, other).await.unwrap();
+    assert!(world.files.sweep(DAY).await.unwrap().is_some());
+    // Given back after a sweep.
+    assert!(world.files.sweep(DAY).await.unwrap().is_some());
+}
+
+async fn a_dead_janitors_lease_ends(world: Arc<World>) {
+    let moment = Duration::from_millis(200);
+    let taken = world.catalog.take_lease(JANITOR, Uuid::new_v4(), moment);
+    assert!(taken.await.unwrap());
+    assert!(world.files.sweep(DAY).await.unwrap().is_none());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(world.files.sweep(DAY).await.unwrap().is_some());
 }

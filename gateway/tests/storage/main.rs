@@ -7,6 +7,7 @@ mod catalog;
 mod delete;
 mod janitor;
 mod location;
+mod migrations;
 mod ranges;
 mod readiness;
 mod support;

@@ -1,6 +1,7 @@
 //! Which dependency is in the way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateway::catalog::{Catalog, Settings};
 use gateway::files::Files;
@@ -15,9 +16,12 @@ everywhere!(
     an_unreachable_store_is_named
 );
 
+const MAX_SKEW: Duration = Duration::from_secs(60);
+
 async fn everything_answers(world: Arc<World>) {
-    let readiness = world.files.readiness().await;
+    let readiness = world.files.readiness(MAX_SKEW).await;
     assert_eq!((readiness.database, readiness.bucket), (Ok(()), Ok(())));
+    assert_eq!(readiness.clock, Ok(()));
 }
 
 async fn a_missing_bucket_is_named(world: Arc<World>) {
@@ -26,7 +30,7 @@ async fn a_missing_bucket_is_named(world: Arc<World>) {
     }
     let delete = world.s3.delete_bucket().bucket(&world.bucket);
     delete.send().await.unwrap();
-    let readiness = world.files.readiness().await;
+    let readiness = world.files.readiness(MAX_SKEW).await;
     let create = world.s3.create_bucket().bucket(&world.bucket);
     create.send().await.unwrap();
     assert_eq!(readiness.database, Ok(()));
@@ -42,11 +46,11 @@ async fn an_unreachable_store_is_named(world: Arc<World>) {
         credentials: Keys::Folder(world.keys.clone()),
     });
     let files = Files::new(world.catalog.clone(), nowhere, settings("acme"));
-    let readiness = files.readiness().await;
+    let readiness = files.readiness(MAX_SKEW).await;
     let message = "the object store could not be reached to find the bucket";
     assert_eq!(readiness.bucket, Err(message.into()));
     world.catalog.close().await;
-    let message = files.readiness().await.database.unwrap_err();
+    let message = files.readiness(MAX_SKEW).await.database.unwrap_err();
     assert_eq!(message, "the database failed to answer");
 }
 

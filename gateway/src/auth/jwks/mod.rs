@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use tracing::{info, warn};
 use url::Url;
 
-use super::AuthError;
+use super::{AuthError, KeysTrouble};
 use crate::causes::causes;
 pub use fetch::FetchError;
 use fetch::Fetcher;
@@ -137,6 +137,34 @@ impl Jwks {
                 None => "the last fetch failed a moment ago".into(),
             },
         })
+    }
+
+    /// Whether a set is known, and not older than twice [`MAX_AGE`]: one that is due is fetched again
+    /// in the background, and an issuer that is down for a moment signs nobody out.
+    ///
+    /// # Errors
+    /// [`KeysTrouble`] when it can't be fetched.
+    pub async fn check(self: &Arc<Self>) -> Result<(), KeysTrouble> {
+        if !self.has_set() {
+            self.refresh(Self::has_set).await.ok();
+            return match self.has_set() {
+                true => Ok(()),
+                false => Err(KeysTrouble::IssuerUnreachable),
+            };
+        }
+        let (age, is_too_old) = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            let is_too_old = known.fetched.is_none_or(|at| at.elapsed() > 2 * MAX_AGE);
+            (known.age(), is_too_old)
+        };
+        if age == Age::Due {
+            let jwks = self.clone();
+            tokio::spawn(async move { jwks.refresh(|_| false).await });
+        }
+        if is_too_old {
+            return Err(KeysTrouble::IssuerSilent);
+        }
+        Ok(())
     }
 
     fn look_up(&self, kid: Option<&str>, algorithm: Algorithm) -> (Option<DecodingKey>, Age) {
