@@ -377,6 +377,15 @@ impl Catalog {
     /// When the database fails.
     pub async fn remove(&self, id: Uuid) -> Result<(), CatalogError> {
         write!(self, "forget a file", |tx| {
+            // In the order in which a worker that ends its job takes them, or PostgreSQL finds the two
+            // in a deadlock and fails one.
+            sqlx::query(
+                "DELETE FROM jobs WHERE file_id = $1 \
+                 AND EXISTS (SELECT 1 FROM files WHERE id = $1 AND status = 'deleting')",
+            )
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
             sqlx::query("DELETE FROM files WHERE id = $1 AND status = 'deleting'")
                 .bind(id)
                 .execute(&mut *tx)

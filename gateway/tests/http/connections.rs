@@ -103,6 +103,51 @@ async fn a_long_download_outlives_every_limit_on_resting() {
     .await;
 }
 
+/// The store's client takes back-pressure for a stall, if it is let.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_download_of_a_kibibyte_a_second_goes_on() {
+    with(&[], |gateway| async move {
+        let bytes = vec![7; 24 << 20];
+        let file = gateway.store("ana", "a.bin", "application/octet-stream", bytes);
+        let file = file.await;
+        let mut slow = gateway.narrow().await;
+        slow.send(get(&file.path())).await;
+        let mut buffer = vec![0; 1024];
+        for _ in 0..32 {
+            slow.0.read_exact(&mut buffer).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        }
+        let mut rest = Vec::new();
+        slow.0.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.len() + (32 << 10) > file.bytes.len(), "{}", rest.len());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_falls_silent_does_not_hold_a_reader_for_ever() {
+    let relay = Relay::silent_after(4 << 20).await;
+    let endpoint = relay.url();
+    with(&[("STORE_ENDPOINT", &endpoint)], |gateway| async move {
+        let bytes = vec![7; 24 << 20];
+        let file = gateway.store("ana", "a.bin", "application/octet-stream", bytes);
+        let file = file.await;
+        let mut reader = gateway.raw().await;
+        reader.send(get(&file.path())).await;
+        let mut received = Vec::new();
+        // Cut short, so that the client sees that something is missing.
+        let read = reader.0.read_to_end(&mut received);
+        timeout(Duration::from_secs(60), read).await.unwrap().ok();
+        assert!(received.len() > 1 << 20, "{}", received.len());
+        assert!(received.len() < file.bytes.len(), "{}", received.len());
+        // And the gateway goes on.
+        let mut other = gateway.raw().await;
+        other.send(HEALTH).await;
+        assert_eq!(other.answer().await.status, 200);
+    })
+    .await;
+}
+
 fn get(path: &str) -> String {
     let token = member("ana");
     format!(

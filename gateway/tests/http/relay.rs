@@ -20,11 +20,20 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) async fn to_versitygw() -> Self {
-        Self::with_time(0).await
+        Self::with(0, usize::MAX).await
     }
 
     /// One whose answers say that it is so many seconds later than it is.
     pub(crate) async fn with_time(later: i64) -> Self {
+        Self::with(later, usize::MAX).await
+    }
+
+    /// One that passes so many bytes of a connection's answers, and then nothing more.
+    pub(crate) async fn silent_after(bytes: usize) -> Self {
+        Self::with(0, bytes).await
+    }
+
+    async fn with(later: i64, most: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = variable("FGW_TEST_S3_ENDPOINT");
@@ -39,7 +48,7 @@ impl Relay {
                 counter.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
                     if let Ok(there) = TcpStream::connect(server).await {
-                        relay(here, there, later, &asked).await;
+                        relay(here, there, later, most, &asked).await;
                     }
                     counter.fetch_sub(1, Ordering::SeqCst);
                 });
@@ -74,7 +83,7 @@ impl Relay {
     }
 }
 
-async fn relay(here: TcpStream, there: TcpStream, later: i64, asked: &AtomicUsize) {
+async fn relay(here: TcpStream, there: TcpStream, later: i64, most: usize, asked: &AtomicUsize) {
     let ((mut from_here, mut to_here), (mut from_there, mut to_there)) =
         (here.into_split(), there.into_split());
     let asking = async {
@@ -90,7 +99,12 @@ async fn relay(here: TcpStream, there: TcpStream, later: i64, asked: &AtomicUsiz
     };
     let answering = async {
         let mut buffer = vec![0; 64 << 10];
+        let mut passed = 0;
         while let Ok(read @ 1..) = from_there.read(&mut buffer).await {
+            passed += read;
+            if passed > most {
+                std::future::pending::<()>().await;
+            }
             if later != 0 {
                 shift(&mut buffer[..read], later);
             }
