@@ -107,16 +107,21 @@ fn matches(
         .any(|value| value.trim() == "*" || tags(value).any(|tag| compare(tag, etag)))
 }
 
-/// The entity tags of a list. A comma may be part of a tag, so the list is cut at quotes.
+/// The entity tags of a list. A comma may be part of a tag, so the list is cut at quotes; what is no
+/// tag is passed over.
 fn tags(list: &str) -> impl Iterator<Item = &str> {
     let mut rest = list;
     std::iter::from_fn(move || {
-        rest = rest.trim_start_matches([',', ' ', '\t']);
-        let opening = rest.find('"')?;
-        let closing = rest.get(opening + 1..)?.find('"')? + opening + 1;
-        let (tag, after) = rest.split_at_checked(closing + 1)?;
-        rest = after;
-        Some(tag)
+        loop {
+            let opening = rest.find('"')?;
+            let closing = rest.get(opening + 1..)?.find('"')? + opening + 1;
+            let (element, after) = rest.split_at_checked(closing + 1)?;
+            rest = after;
+            let before = element.get(..opening)?.rsplit(',').next()?.trim_start();
+            if matches!(before, "" | "W/") {
+                return element.get(opening - before.len()..);
+            }
+        }
     })
 }
 
@@ -173,6 +178,12 @@ mod tests {
             (IF_NONE_MATCH, "*", Answer::NotModified),
             (IF_NONE_MATCH, OTHER, Answer::Whole),
             (IF_NONE_MATCH, "\"x,y\", \"a\"", Answer::NotModified),
+            (IF_NONE_MATCH, "nonsense, \"a\"", Answer::NotModified),
+            (IF_NONE_MATCH, "W/\"b\" , W/\"a\"", Answer::NotModified),
+            (IF_NONE_MATCH, "nonsense\"a\"", Answer::Whole),
+            (IF_NONE_MATCH, "W/ \"a\"", Answer::Whole),
+            (IF_NONE_MATCH, "\"a", Answer::Whole),
+            (IF_MATCH, "nonsense, W/\"a\",, \"a\"", Answer::Whole),
             (IF_MODIFIED_SINCE, BEFORE, Answer::Whole),
             (IF_MODIFIED_SINCE, MODIFIED, Answer::NotModified),
             (IF_MODIFIED_SINCE, AFTER, Answer::NotModified),

@@ -3,10 +3,13 @@
 
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::TryStreamExt;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION,
+    VARY,
 };
 use http::{Method, StatusCode};
 use poem::{Body, Request, Response, ResponseBuilder};
@@ -21,6 +24,15 @@ use crate::files::{ByteRange, FileRecord, content_disposition, is_shown};
 
 /// Keeps a saved page from running with the gateway's origin, should a browser show it after all.
 const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
+
+/// The digest of all of the file (RFC 9530, section 3), whichever part of it is sent. The catalogue
+/// has the SHA-256; `Want-Repr-Digest` is a wish that may be ignored, and any other algorithm would
+/// cost a read.
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+
+/// The digest of the bytes that are sent (RFC 9530, section 2): known before they are when that is
+/// all of the file. A HEAD's content is empty, so it has none.
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 
 /// The longest that a presigned URL is good for when no file token says less.
 const REDIRECT_LIFETIME: Duration = Duration::from_secs(300);
@@ -83,14 +95,20 @@ pub async fn download(
     } else {
         body(state, file, part).await?
     };
+    let digest = digest(file);
     let response = match part {
-        None => Response::builder().header(CONTENT_LENGTH, file.size),
+        None if head => Response::builder().header(CONTENT_LENGTH, file.size),
+        None => Response::builder()
+            .header(CONTENT_LENGTH, file.size)
+            .header(CONTENT_DIGEST, &digest),
         Some(ByteRange { start, end }) => Response::builder()
             .status(StatusCode::PARTIAL_CONTENT)
             .header(CONTENT_LENGTH, end - start + 1)
             .header(CONTENT_RANGE, format!("bytes {start}-{end}/{}", file.size)),
     };
-    let response = presented(versioned(response, &validators, freshness), file);
+    let response = presented(versioned(response, &validators, freshness), file)
+        .header(LAST_MODIFIED, httpdate::fmt_http_date(validators.modified))
+        .header(REPR_DIGEST, digest);
     Ok(Download(response.body(body)))
 }
 
@@ -107,16 +125,25 @@ fn validators(file: &FileRecord) -> Validators {
     }
 }
 
-/// The headers that 304 has too (RFC 9110, 15.4.5).
+/// A dictionary of one digest, a byte sequence (RFC 8941, 3.3.5).
+fn digest(file: &FileRecord) -> String {
+    format!("sha-256=:{}:", STANDARD.encode(file.sha256))
+}
+
+/// The headers that 304 has too. It should have no other metadata of the file, neither
+/// `Last-Modified` nor a digest, since a cache needs none beside the tag (RFC 9110, 15.4.5).
 fn versioned(
     response: ResponseBuilder,
     validators: &Validators,
     freshness: Freshness,
 ) -> ResponseBuilder {
-    response
+    let response = response
         .header(ETAG, &validators.etag)
-        .header(LAST_MODIFIED, httpdate::fmt_http_date(validators.modified))
-        .header(CACHE_CONTROL, freshness.header())
+        .header(CACHE_CONTROL, freshness.header());
+    match freshness {
+        Freshness::AskAgain => response.header(VARY, "Authorization"),
+        Freshness::Until(_) => response,
+    }
 }
 
 fn presented(response: ResponseBuilder, file: &FileRecord) -> ResponseBuilder {

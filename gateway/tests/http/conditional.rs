@@ -41,7 +41,8 @@ async fn validators_work_together(gateway: Arc<Gateway>) {
             304 => {
                 assert_eq!(answer.body, b"");
                 assert_eq!(answer.header("etag"), Some(etag));
-                assert_eq!(answer.header("last-modified"), Some(modified));
+                // A tag is all that a cache needs (RFC 9110, 15.4.5).
+                assert_eq!(answer.header("last-modified"), None);
             }
             412 => answer.assert_failure(412, "precondition_failed"),
             206 => assert_eq!(answer.body, stored.bytes[..10]),

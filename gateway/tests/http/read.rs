@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::Method;
 use serde_json::json;
 
 use crate::gateway_under_test::Gateway;
@@ -12,7 +15,8 @@ use crate::worlds::{everywhere, once};
 everywhere!(
     owner_and_admin_read_and_others_do_not,
     ranges,
-    head_is_get_without_the_body
+    head_is_get_without_the_body,
+    a_client_can_not_tell_whether_it_has_the_file_that_was_stored,
 );
 once!(active_content_is_fenced_in, unknown_and_malformed_ids);
 
@@ -86,10 +90,13 @@ async fn ranges(gateway: Arc<Gateway>) {
     let empty = gateway
         .store("ana", "empty", "text/plain", Vec::new())
         .await;
-    let request = gateway.get(&empty.path()).bearer_auth(member("ana"));
-    let answer = Answer::to(request.header("range", "bytes=0-")).await;
-    answer.assert_failure(416, "range_not_satisfiable");
-    assert_eq!(answer.header("content-range"), Some("bytes */0"));
+    for range in ["bytes=0-", "bytes=0-1", "bytes=-1"] {
+        let request = gateway.get(&empty.path()).bearer_auth(member("ana"));
+        let answer = Answer::to(request.header("range", range)).await;
+        assert_eq!(answer.status, 200, "{range}");
+        assert_eq!(answer.header("content-length"), Some("0"));
+        assert_eq!(answer.header("content-range"), None);
+    }
 }
 
 async fn head_is_get_without_the_body(gateway: Arc<Gateway>) {
@@ -108,12 +115,74 @@ async fn head_is_get_without_the_body(gateway: Arc<Gateway>) {
         let head = ask(gateway.head(&stored.path())).await;
         assert_eq!(head.status, get.status);
         assert_eq!(head.body, b"");
-        let without_date = |answer: &Answer| {
+        // Of no content there is nothing to digest (RFC 9530, section 2).
+        assert_eq!(head.header("content-digest"), None);
+        let compared = |answer: &Answer| {
             let mut headers = answer.headers.clone();
+            headers.remove("content-digest");
             headers.remove("date");
             headers
         };
-        assert_eq!(without_date(&head), without_date(&get), "{range:?}");
+        assert_eq!(compared(&head), compared(&get), "{range:?}");
+    }
+}
+
+async fn a_client_can_not_tell_whether_it_has_the_file_that_was_stored(gateway: Arc<Gateway>) {
+    let stored = gateway.store_sample().await;
+    let digest_of = |bytes: &[u8]| {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+        format!("sha-256=:{}:", STANDARD.encode(digest))
+    };
+    let (all, part) = (digest_of(&stored.bytes), digest_of(&stored.bytes[..2]));
+    let etag = format!("\"{}\"", sha256(&stored.bytes));
+    for (method, headers, status, of_file, of_content) in [
+        (Method::GET, vec![], 200, Some(&all), Some(&all)),
+        (Method::HEAD, vec![], 200, Some(&all), None),
+        (
+            Method::GET,
+            vec![("range", "bytes=0-1")],
+            206,
+            Some(&all),
+            None,
+        ),
+        (
+            Method::HEAD,
+            vec![("range", "bytes=0-1")],
+            206,
+            Some(&all),
+            None,
+        ),
+        (
+            Method::GET,
+            vec![("want-repr-digest", "sha-512=9")],
+            200,
+            Some(&all),
+            Some(&all),
+        ),
+        (Method::GET, vec![("if-none-match", &etag)], 304, None, None),
+        (Method::GET, vec![("range", "bytes=1000-")], 416, None, None),
+        (
+            Method::GET,
+            vec![("if-match", "\"other\"")],
+            412,
+            None,
+            None,
+        ),
+    ] {
+        let mut request = gateway.request(method.clone(), &stored.path());
+        for (name, value) in &headers {
+            request = request.header(*name, *value);
+        }
+        let answer = Answer::to(request.bearer_auth(member("ana"))).await;
+        assert_eq!(answer.status.as_u16(), status, "{method} {headers:?}");
+        assert_eq!(answer.header("repr-digest"), of_file.map(String::as_str));
+        assert_eq!(
+            answer.header("content-digest"),
+            of_content.map(String::as_str)
+        );
+        if status == 206 && method == Method::GET {
+            assert_eq!(digest_of(&answer.body), part);
+        }
     }
 }
 

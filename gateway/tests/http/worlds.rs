@@ -24,6 +24,16 @@ pub(crate) enum ObjectStore {
     Minio,
 }
 
+impl ObjectStore {
+    /// How the names of the variables begin that say where it is.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::Versitygw => "FGW_TEST_S3",
+            Self::Minio => "FGW_TEST_MINIO",
+        }
+    }
+}
+
 /// Variables of the gateway, without their prefix.
 pub(crate) type Variables<'a> = &'a [(&'a str, &'a str)];
 
@@ -96,10 +106,7 @@ impl World {
             Database::Sqlite => format!("sqlite://{}", folder.join("catalog.db").display()),
             Database::Postgres => create_database(&name).await,
         };
-        let prefix = match object_store {
-            ObjectStore::Versitygw => "FGW_TEST_S3",
-            ObjectStore::Minio => "FGW_TEST_MINIO",
-        };
+        let prefix = object_store.prefix();
         let endpoint = variable(&format!("{prefix}_ENDPOINT"));
         let id = variable(&format!("{prefix}_ACCESS_KEY"));
         let secret = variable(&format!("{prefix}_SECRET_KEY"));

@@ -104,6 +104,7 @@ enum PartName {
     S3,
     Minio,
     Kubernetes,
+    Oracles,
 }
 
 impl From<PartName> for Part {
@@ -113,6 +114,7 @@ impl From<PartName> for Part {
             PartName::S3 => Self::S3,
             PartName::Minio => Self::Minio,
             PartName::Kubernetes => Self::Kubernetes,
+            PartName::Oracles => Self::Oracles,
         }
     }
 }
@@ -191,6 +193,7 @@ fn tools(only: &[String]) -> anyhow::Result<()> {
     if system {
         let programs = [
             debian::POSTGRES,
+            debian::ORACLES,
             debian::VIDEO,
             debian::BROWSER,
             debian::NODE,

@@ -4,13 +4,14 @@ pub mod control_plane;
 pub mod http;
 pub mod kubernetes;
 pub mod minio;
+pub mod oracles;
 pub mod postgres;
 pub mod versitygw;
 
-use crate::Result;
 use crate::error::IoContext;
 use crate::process::Server;
 use crate::tools::{Tool, Toolbox, debian};
+use crate::{Error, Result};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -26,17 +27,25 @@ pub enum Part {
     Minio,
     /// etcd and kube-apiserver: `FGW_TEST_KUBECONFIG`.
     Kubernetes,
+    /// Go's `http.ServeContent` and nginx: `FGW_TEST_ORACLES_*`.
+    Oracles,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 4] = [Self::Postgres, Self::S3, Self::Minio, Self::Kubernetes];
+    pub const ALL: [Self; 5] = [
+        Self::Postgres,
+        Self::S3,
+        Self::Minio,
+        Self::Kubernetes,
+        Self::Oracles,
+    ];
 
     /// The tools that it needs.
     #[must_use]
     pub fn tools(self) -> &'static [Tool] {
         match self {
-            Self::Postgres => &[],
+            Self::Postgres | Self::Oracles => &[],
             Self::S3 => &[Tool::Versitygw],
             Self::Minio => &[Tool::Minio],
             Self::Kubernetes => &[Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl, Tool::Helm],
@@ -80,6 +89,9 @@ impl Servers {
         if parts.contains(&Part::Postgres) {
             debian::ensure(debian::POSTGRES)?;
         }
+        if parts.contains(&Part::Oracles) {
+            debian::ensure(debian::ORACLES)?;
+        }
         let folder = temporary_folder()?;
         let logs = logs.map_or_else(|| folder.path().join("logs"), PathBuf::from);
         std::fs::create_dir_all(&logs).at("create", &logs)?;
@@ -90,14 +102,15 @@ impl Servers {
         };
 
         let wanted = |part| parts.contains(&part);
-        let (postgres, s3, minio, kubernetes) = tokio::try_join!(
+        let (postgres, s3, minio, kubernetes, oracles) = tokio::try_join!(
             maybe(wanted(Part::Postgres), postgres::start(&place)),
             maybe(wanted(Part::S3), versitygw::start(&place)),
             maybe(wanted(Part::Minio), minio::start(&place)),
             maybe(wanted(Part::Kubernetes), kubernetes::start(&place)),
+            maybe(wanted(Part::Oracles), oracles::start(&place)),
         )?;
         let (mut servers, mut variables) = (Vec::new(), Vec::new());
-        for part in [postgres, s3, minio, kubernetes] {
+        for part in [postgres, s3, minio, kubernetes, oracles] {
             servers.extend(part.servers);
             variables.extend(part.variables);
         }
@@ -170,4 +183,41 @@ fn temporary_folder() -> Result<TempDir> {
         .tempdir()
         .at("create a folder in", std::env::temp_dir())?;
     Ok(folder)
+}
+
+/// A user to run a server as that will not or shall not run as root: `postgres`, or `nobody`. None when the
+/// caller is an ordinary user.
+fn unprivileged_user() -> Result<Option<(u32, u32)>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let users = std::fs::read_to_string("/etc/passwd").at("read", "/etc/passwd")?;
+    ["postgres", "nobody"]
+        .iter()
+        .find_map(|name| ids_of(&users, name))
+        .map(Some)
+        .ok_or_else(|| Error::Missing("no user `postgres` or `nobody` to run servers as".into()))
+}
+
+/// User and group id of a name in the text of `passwd(5)`.
+fn ids_of(users: &str, name: &str) -> Option<(u32, u32)> {
+    users.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        match fields[..] {
+            [user, _, uid, gid, ..] if user == name => Some((uid.parse().ok()?, gid.parse().ok()?)),
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_are_found_by_their_whole_name() {
+        let users = "postgresql:x:7:8::/:/bin/sh\npostgres:x:101:104:admin:/var:/bin/bash\n";
+        assert_eq!(ids_of(users, "postgres"), Some((101, 104)));
+        assert_eq!(ids_of(users, "nobody"), None);
+    }
 }

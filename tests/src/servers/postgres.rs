@@ -1,6 +1,6 @@
 //! PostgreSQL: the system's server with a data folder of its own.
 
-use super::{Place, Started, free_port};
+use super::{Place, Started, free_port, unprivileged_user};
 use crate::command::run;
 use crate::error::IoContext;
 use crate::process::Server;
@@ -109,41 +109,4 @@ fn found(name: &str) -> Result<PathBuf> {
             "{name} is missing; on Debian: apt-get install postgresql"
         ))
     })
-}
-
-/// PostgreSQL refuses to run as root: then it becomes the user `postgres`, or `nobody`. None when the
-/// caller is an ordinary user.
-fn unprivileged_user() -> Result<Option<(u32, u32)>> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(None);
-    }
-    let users = std::fs::read_to_string("/etc/passwd").at("read", "/etc/passwd")?;
-    ["postgres", "nobody"]
-        .iter()
-        .find_map(|name| ids_of(&users, name))
-        .map(Some)
-        .ok_or_else(|| Error::Missing("no user `postgres` or `nobody` to run PostgreSQL as".into()))
-}
-
-/// User and group id of a name in the text of `passwd(5)`.
-fn ids_of(users: &str, name: &str) -> Option<(u32, u32)> {
-    users.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        match fields[..] {
-            [user, _, uid, gid, ..] if user == name => Some((uid.parse().ok()?, gid.parse().ok()?)),
-            _ => None,
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn users_are_found_by_their_whole_name() {
-        let users = "postgresql:x:7:8::/:/bin/sh\npostgres:x:101:104:admin:/var:/bin/bash\n";
-        assert_eq!(ids_of(users, "postgres"), Some((101, 104)));
-        assert_eq!(ids_of(users, "nobody"), None);
-    }
 }

@@ -21,6 +21,9 @@ const fn program(name: &'static str, package: &'static str) -> Program {
 /// PostgreSQL's server.
 pub const POSTGRES: &[Program] = &[program("postgres", "postgresql")];
 
+/// What the gateway's answers are compared with, besides a Go program of our own.
+pub const ORACLES: &[Program] = &[program("nginx", "nginx-light")];
+
 /// What makes videos in the tests, and reads them in `gateway dev`.
 pub const VIDEO: &[Program] = &[program("ffmpeg", "ffmpeg"), program("ffprobe", "ffmpeg")];
 
