@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::api::{Delivery, Pace, RateLimit, Readiness, State};
+use crate::api::{Delivery, LocationStream, Origins, Pace, RateLimit, Readiness, State};
 use crate::auth::jwks::{FetchError, Jwks, Location};
 use crate::auth::{
     FileTokens, KeySource, Playback, SharedSecret, SharedSecretError, SigningKeys,
@@ -17,9 +17,10 @@ use crate::auth::{
 };
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::causes::causes;
-use crate::config::{self, Backends, Config, Database, DatabaseAddress, KeysFrom};
+use crate::config::{self, Backends, Config, CorsOrigins, Database, DatabaseAddress, KeysFrom};
 use crate::files::{Files, Settings};
 use crate::store::{Keys, Store, StoreSettings};
+use crate::telemetry::Metrics;
 
 /// How often the database is tried at the start before the process gives up: half a minute, then
 /// Kubernetes begins anew.
@@ -73,13 +74,14 @@ impl App {
     /// [`AppError`] when the database can't be had, after some patience with it.
     pub async fn open(backends: &Backends, keys: Keys, video: bool) -> Result<Self, AppError> {
         let catalog = open_catalog(&backends.database).await?;
-        let store = Store::connect(StoreSettings {
+        let settings = StoreSettings {
             endpoint: backends.store.endpoint.clone(),
             region: backends.store.region.clone(),
             bucket: backends.store.bucket.clone(),
             path_style: backends.store.path_style,
             credentials: keys,
-        });
+        };
+        let store = Store::connect(settings, Metrics::new());
         let settings = Settings {
             organization: backends.organization.clone(),
             max_file_bytes: backends.uploads.max_file_bytes,
@@ -136,7 +138,25 @@ impl App {
             stopping: CancellationToken::new(),
             form_overhead_bytes,
             rate: Arc::new(RateLimit::per_minute(config.server.requests_per_minute)),
+            origins: origins(&config.cors),
+            location_stream: location_stream(config.backends.access.location_stream),
         })
+    }
+}
+
+fn origins(configured: &CorsOrigins) -> Origins {
+    match configured {
+        CorsOrigins::Off => Origins::Off,
+        CorsOrigins::Any => Origins::Any,
+        CorsOrigins::Exact(origins) => Origins::Exact(origins.clone()),
+    }
+}
+
+fn location_stream(configured: config::LocationStream) -> LocationStream {
+    LocationStream {
+        on: configured.on,
+        deprecated: configured.deprecated,
+        sunset: configured.sunset,
     }
 }
 

@@ -30,13 +30,21 @@ impl Allowed {
 
     /// The methods of the resource at `path`.
     pub fn of(&self, path: &str) -> Option<HeaderValue> {
+        self.find(path).map(|(_, methods)| methods.clone())
+    }
+
+    /// The pattern that `path` fits, such as `/v1/files/{file_id}`.
+    pub fn pattern(&self, path: &str) -> Option<&str> {
+        self.find(path).map(|(pattern, _)| pattern.as_str())
+    }
+
+    fn find(&self, path: &str) -> Option<&(String, HeaderValue)> {
         let matching = |template: &&(String, HeaderValue)| matches(&template.0, path);
         // A fixed segment wins over a parameter, as it does in the router.
         self.0
             .iter()
             .filter(matching)
             .min_by_key(|(template, _)| template.matches('{').count())
-            .map(|(_, methods)| methods.clone())
     }
 }
 
@@ -69,6 +77,10 @@ mod tests {
         ] {
             assert_eq!(allowed.of(path).unwrap(), methods, "{path}");
         }
+        assert_eq!(
+            allowed.pattern("/v1/files/abc"),
+            Some("/v1/files/{file_id}")
+        );
         assert_eq!(allowed.of("/v1/files/a/b"), None);
         assert_eq!(allowed.of("/v1/files/"), None);
     }

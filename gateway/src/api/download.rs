@@ -21,6 +21,7 @@ use super::problem::Problem;
 use super::state::{Delivery, State};
 use crate::causes::causes;
 use crate::files::{ByteRange, FileRecord, content_disposition, is_shown};
+use crate::telemetry::metrics::InFlight;
 
 /// Keeps a saved page from running with the gateway's origin, should a browser show it after all.
 const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
@@ -33,6 +34,9 @@ const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 /// The digest of the bytes that are sent (RFC 9530, section 2): known before they are when that is
 /// all of the file. A HEAD's content is empty, so it has none.
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+
+/// Whose pages may embed the answer without reading it (the Fetch standard, 3.7).
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// The longest that a presigned URL is good for when no file token says less.
 const REDIRECT_LIFETIME: Duration = Duration::from_secs(300);
@@ -51,6 +55,15 @@ impl Freshness {
         match self {
             Self::AskAgain => "private, no-cache".to_owned(),
             Self::Until(remaining) => format!("private, max-age={}", remaining.as_secs()),
+        }
+    }
+
+    /// A token in the URL is there for `<video src>` on pages of any origin, also those that are
+    /// isolated (COEP); what came with a header was fetched, and nobody can embed it.
+    fn embedding(self) -> &'static str {
+        match self {
+            Self::AskAgain => "same-origin",
+            Self::Until(_) => "cross-origin",
         }
     }
 }
@@ -107,6 +120,7 @@ pub async fn download(
             .header(CONTENT_RANGE, format!("bytes {start}-{end}/{}", file.size)),
     };
     let response = presented(versioned(response, &validators, freshness), file)
+        .header(RESOURCE_POLICY, freshness.embedding())
         .header(LAST_MODIFIED, httpdate::fmt_http_date(validators.modified))
         .header(REPR_DIGEST, digest);
     Ok(Download(response.body(body)))
@@ -170,9 +184,18 @@ async fn body(
 ) -> Result<Body, Failure<Reading>> {
     let frames = state.files.read(file, part).await?;
     let (span, id) = (Span::current(), file.id);
-    let frames = frames.inspect_err(move |error| {
-        span.in_scope(|| warn!(file.id = %id, error = causes(error), "the object store broke off"));
-    });
+    let sent = state.metrics().sent_bytes.clone();
+    let at_work = InFlight::new(&state.metrics().streams);
+    let frames = frames
+        .inspect_ok(move |frame| {
+            let _ = &at_work;
+            sent.inc_by(frame.len() as u64);
+        })
+        .inspect_err(move |error| {
+            span.in_scope(
+                || warn!(file.id = %id, error = causes(error), "the object store broke off"),
+            );
+        });
     Ok(Body::from_bytes_stream(frames))
 }
 

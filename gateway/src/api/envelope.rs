@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use http::StatusCode;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use poem::{Endpoint, Middleware, Request, Response, Result};
 use tracing::{Instrument, debug, info, info_span};
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::allow::Allowed;
 use super::pace::{self, Pace};
 use super::problem::{FieldError, Problem};
+use crate::telemetry::Metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -28,6 +29,8 @@ pub struct Envelope {
     pub allowed: Arc<Allowed>,
     /// The slowest that a body may come.
     pub pace: Pace,
+    /// Where requests are counted.
+    pub metrics: Metrics,
 }
 
 impl<E: Endpoint<Output = Response>> Middleware<E> for Envelope {
@@ -38,6 +41,7 @@ impl<E: Endpoint<Output = Response>> Middleware<E> for Envelope {
             endpoint,
             allowed: self.allowed.clone(),
             pace: self.pace,
+            metrics: self.metrics.clone(),
         }
     }
 }
@@ -47,6 +51,7 @@ pub struct Enveloped<E> {
     endpoint: E,
     allowed: Arc<Allowed>,
     pace: Pace,
+    metrics: Metrics,
 }
 
 impl<E: Endpoint<Output = Response>> Endpoint for Enveloped<E> {
@@ -64,7 +69,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Enveloped<E> {
         let response = response.await;
         let mut response = match body.problem(self.pace) {
             // Whatever was made of the end of the body: this is why it ended.
-            Some(problem) => render(&problem, &id),
+            Some(problem) => render(&problem, &id, &response),
             None => self.finish(response, &path, &id),
         };
         security_headers(&mut response);
@@ -76,7 +81,11 @@ impl<E: Endpoint<Output = Response>> Endpoint for Enveloped<E> {
             response.headers_mut().insert(REQUEST_ID, id);
         }
         let status = response.status().as_u16();
-        let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+        let duration = started.elapsed();
+        let operation = self.allowed.pattern(&path);
+        self.metrics
+            .answered(operation, method.as_str(), status, duration);
+        let duration_ms = duration.as_secs_f64() * 1000.0;
         span.in_scope(|| match path.as_str() {
             // Probes come every few seconds, and say nothing unless they fail.
             "/healthz" | "/readyz" if status == 200 => {
@@ -94,7 +103,7 @@ impl<E> Enveloped<E> {
     /// Gives a failure its body: one of ours, or one that the framework made by itself.
     fn finish(&self, response: Response, path: &str, id: &str) -> Response {
         if let Some(problem) = response.data::<Problem>() {
-            return render(problem, id);
+            return render(problem, id, &response);
         }
         let status = response.status();
         if !(status.is_client_error() || status.is_server_error()) || is_json(&response) {
@@ -103,7 +112,7 @@ impl<E> Enveloped<E> {
         // poem's own 400: the path matches an operation, but is no UTF-8.
         if status == StatusCode::BAD_REQUEST {
             let error = FieldError::new(&["path"], "Input should be valid UTF-8", "string_unicode");
-            return render(&error.into(), id);
+            return render(&error.into(), id, &response);
         }
         let mut problem = by_status(status);
         if status == StatusCode::METHOD_NOT_ALLOWED
@@ -111,17 +120,23 @@ impl<E> Enveloped<E> {
         {
             problem = problem.with(ALLOW, allowed);
         }
-        render(&problem, id)
+        render(&problem, id, &response)
     }
 }
 
-fn render(problem: &Problem, id: &str) -> Response {
+/// The headers that were put on the `failed` answer on its way stay.
+fn render(problem: &Problem, id: &str, failed: &Response) -> Response {
     let body = problem.body(id).to_string();
     let mut response = Response::builder()
         .status(problem.status())
         .content_type("application/json")
-        .header(http::header::CACHE_CONTROL, "no-store")
+        .header(CACHE_CONTROL, "no-store")
         .body(body);
+    for (name, value) in failed.headers() {
+        if ![CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE].contains(name) {
+            response.headers_mut().append(name, value.clone());
+        }
+    }
     if let Problem::Other { headers, .. } = problem {
         for (name, value) in headers {
             response.headers_mut().insert(name, value.clone());

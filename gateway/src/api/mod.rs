@@ -3,12 +3,15 @@
 mod allow;
 mod bearer;
 pub mod conditions;
+mod cors;
+mod deprecation;
 mod documented;
 mod download;
 mod envelope;
 mod error;
 mod files;
 mod health;
+mod metrics;
 mod pace;
 mod params;
 mod problem;
@@ -26,7 +29,12 @@ use poem::{Endpoint, EndpointExt, Response, Route, get, handler};
 use poem_openapi::{LicenseObject, OpenApi, OpenApiService};
 
 use allow::Allowed;
+use cors::Cors;
+pub use cors::Origins;
+use deprecation::Deprecated;
+pub use deprecation::LocationStream;
 use envelope::Envelope;
+pub use metrics::metrics;
 pub use pace::Pace;
 pub use rate_limit::RateLimit;
 pub use readiness::Readiness;
@@ -45,6 +53,13 @@ pub fn application(state: State) -> impl Endpoint<Output = Response> + 'static {
     );
     let service = service(files::api());
     let pace = state.pace;
+    let metrics = state.metrics().clone();
+    let cors = Cors {
+        origins: state.origins.clone(),
+    };
+    let deprecated = Deprecated {
+        stream: state.location_stream.clone(),
+    };
     Route::new()
         .at("/", get(home))
         .at("/healthz", get(health::healthz))
@@ -55,9 +70,12 @@ pub fn application(state: State) -> impl Endpoint<Output = Response> + 'static {
         .data(state)
         .with(CatchPanic::new())
         .map_to_response()
+        .with(deprecated)
+        .with(cors)
         .with(Envelope {
             allowed: Arc::new(allowed),
             pace,
+            metrics,
         })
 }
 

@@ -7,12 +7,15 @@ use http::StatusCode;
 use poem::Request;
 use tokio_util::sync::CancellationToken;
 
+use super::cors::Origins;
+use super::deprecation::LocationStream;
 use super::pace::Pace;
 use super::problem::Problem;
 use super::rate_limit::RateLimit;
 use super::readiness::Readiness;
 use crate::auth::{FileTokens, Playback, Verifier};
 use crate::files::Files;
+use crate::telemetry::Metrics;
 
 /// How the bytes of a file reach the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +53,18 @@ pub struct State {
     pub form_overhead_bytes: u64,
     /// How many requests a caller may make.
     pub rate: Arc<RateLimit>,
+    /// Whose web pages may read the answers.
+    pub origins: Origins,
+    /// What is left of streaming by location.
+    pub location_stream: LocationStream,
 }
 
 impl State {
+    /// What this process counts in.
+    pub fn metrics(&self) -> &Metrics {
+        self.files.metrics()
+    }
+
     /// The state of the application that answers `request`.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 
 mod access;
 mod auth;
+mod cors;
 mod database;
 mod effective;
 mod file;
@@ -19,8 +20,9 @@ mod store;
 mod tokens;
 mod uploads;
 
-pub use access::{Access, Delivery};
+pub use access::{Access, Delivery, LocationStream};
 pub use auth::{Auth, KeysFrom};
+pub use cors::CorsOrigins;
 pub use database::{Database, DatabaseAddress};
 pub use reader::{ConfigError, Problem};
 pub use server::Server;
@@ -56,6 +58,8 @@ pub struct Config {
     pub backends: Backends,
     /// Where to listen.
     pub server: Server,
+    /// Which web pages may call.
+    pub cors: CorsOrigins,
     /// How callers are recognized.
     pub auth: Auth,
     /// How file tokens are made.
@@ -83,6 +87,7 @@ impl Config {
         Self {
             backends: Backends::from(reader),
             server: Server::from(reader),
+            cors: CorsOrigins::from(reader),
             auth: Auth::from(reader),
             tokens: Tokens::from(reader),
         }

@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes what holds while a setting that was looked at is absent.
-    fn note_default(&self, variable: &str, default: &dyn Display) {
+    pub(super) fn note_default(&self, variable: &str, default: &dyn Display) {
         let mut seen = self.seen.borrow_mut();
         let setting = seen.iter_mut().find(|setting| setting.variable == variable);
         if let Some(setting) = setting

@@ -69,6 +69,13 @@ fn the_minimum_gets_the_documented_defaults() {
     assert_eq!(config.auth.keys, KeysFrom::Discovery);
     assert_eq!(config.auth.algorithms, [Algorithm::RS256, Algorithm::ES256]);
     assert_eq!(config.tokens.lifetime.as_secs(), 300);
+    assert_eq!(config.cors, CorsOrigins::Off);
+    let metrics = config.server.metrics_listen.unwrap();
+    assert_eq!(metrics.to_string(), "0.0.0.0:9090");
+    let stream = config.backends.access.location_stream;
+    assert!(stream.on);
+    assert_eq!(stream.deprecated.to_rfc3339(), "2026-01-01T00:00:00+00:00");
+    assert_eq!(stream.sunset, None);
     assert_eq!(config.tokens.playback.as_secs(), 4 * 60 * 60);
     assert_eq!(config.server.limits, crate::server::Limits::default());
     assert_eq!(config.server.body_min_bytes, 1024);
@@ -382,4 +389,60 @@ fn the_effective_configuration_is_a_file_that_says_the_same() {
         lines.map(str::to_owned).collect()
     };
     assert_eq!(values(&again.1), values(&printed));
+}
+
+#[test]
+fn metrics_can_be_switched_off() {
+    let config = with(&[("METRICS_LISTEN", "Off")]).unwrap();
+    assert_eq!(config.server.metrics_listen, None);
+    let wrong = with(&[("METRICS_LISTEN", "9090")]);
+    assert_eq!(problems(wrong), ["FILEGATEWAY_METRICS_LISTEN"]);
+}
+
+#[test]
+fn every_wrong_origin_is_reported() {
+    let origins = |text| with(&[("CORS_ORIGINS", text)]);
+    assert_eq!(origins("*").unwrap().cors, CorsOrigins::Any);
+    assert_eq!(
+        origins("https://a.example, http://localhost:5173,")
+            .unwrap()
+            .cors,
+        CorsOrigins::Exact(vec![
+            "https://a.example".into(),
+            "http://localhost:5173".into()
+        ])
+    );
+    let error = origins("https://a.example/, b.example, https://c.example, *").unwrap_err();
+    assert_eq!(error.problems.len(), 3, "{error}");
+    assert!(
+        error.to_string().contains("https://a.example is"),
+        "{error}"
+    );
+    assert_eq!(problems(Err(error)), ["FILEGATEWAY_CORS_ORIGINS"; 3]);
+}
+
+#[test]
+fn the_dates_of_a_deprecation_make_sense() {
+    let with_dates = |deprecated, sunset| {
+        with(&[
+            ("ACCESS_LOCATION_STREAM_DEPRECATED", deprecated),
+            ("ACCESS_LOCATION_STREAM_SUNSET", sunset),
+        ])
+    };
+    let config = with_dates("2026-02-01", "2027-06-30T12:00:00+02:00").unwrap();
+    let stream = config.backends.access.location_stream;
+    assert_eq!(stream.deprecated.timestamp(), 1_769_904_000);
+    assert_eq!(
+        stream.sunset.unwrap().to_rfc3339(),
+        "2027-06-30T10:00:00+00:00"
+    );
+    const DEPRECATED: &str = "FILEGATEWAY_ACCESS_LOCATION_STREAM_DEPRECATED";
+    const SUNSET: &str = "FILEGATEWAY_ACCESS_LOCATION_STREAM_SUNSET";
+    assert_eq!(
+        problems(with_dates("soon", "2027-13-01")),
+        [DEPRECATED, SUNSET]
+    );
+    assert_eq!(problems(with_dates("2027-01-01", "2026-12-31")), [SUNSET]);
+    let switch = with(&[("ACCESS_LOCATION_STREAM", "off")]);
+    assert_eq!(problems(switch), ["FILEGATEWAY_ACCESS_LOCATION_STREAM"]);
 }

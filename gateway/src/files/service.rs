@@ -10,6 +10,7 @@ use super::{Quota, TypeRules};
 use crate::auth::policy::LocationAccess;
 use crate::catalog::Catalog;
 use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// What the rules need to know of this gateway.
 #[derive(Debug, Clone)]
@@ -68,6 +69,11 @@ impl Files {
     pub async fn settle(&self) {
         self.background.close();
         self.background.wait().await;
+    }
+
+    /// What this process counts in.
+    pub fn metrics(&self) -> &Metrics {
+        self.store.metrics()
     }
 
     /// The catalogue, for the loop that takes jobs from it.

@@ -13,7 +13,9 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use url::Url;
 
+use super::metered::Metered;
 use super::{Keys, Store};
+use crate::telemetry::Metrics;
 
 /// How long a TCP connection and its TLS handshake may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -41,8 +43,9 @@ pub struct StoreSettings {
 }
 
 impl Store {
-    /// Makes the client. No call is made: see [`Store::head_bucket`].
-    pub fn connect(settings: StoreSettings) -> Self {
+    /// Makes the client, whose calls are counted in `metrics`. No call is made: see
+    /// [`Store::head_bucket`].
+    pub fn connect(settings: StoreSettings, metrics: Metrics) -> Self {
         let tls = settings
             .endpoint
             .as_ref()
@@ -54,6 +57,7 @@ impl Store {
         let mut config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(http)
+            .interceptor(Metered(metrics.clone()))
             .region(Region::new(settings.region))
             .force_path_style(settings.path_style)
             .credentials_provider(SharedCredentialsProvider::new(
@@ -76,6 +80,7 @@ impl Store {
             client: Client::from_conf(config.build()),
             bucket: settings.bucket,
             tls,
+            metrics,
         }
     }
 }

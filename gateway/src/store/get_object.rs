@@ -13,6 +13,7 @@ use http_body::Body as _;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::{Store, StoreError};
+use crate::telemetry::metrics::InFlight;
 
 /// How long the server may leave a reader waiting for the next bytes. Only time in which the
 /// reader does wait counts: one that reads slowly is never cut off.
@@ -41,6 +42,7 @@ impl Store {
             frames: Box::pin(output.body.into_inner()),
             stall: Box::pin(sleep(STALL_TIMEOUT)),
             waiting: false,
+            _open: InFlight::new(&self.metrics.store_streams),
         })
     }
 }
@@ -50,6 +52,7 @@ pub struct Body {
     frames: Pin<Box<SdkBody>>,
     stall: Pin<Box<Sleep>>,
     waiting: bool,
+    _open: InFlight,
 }
 
 impl std::fmt::Debug for Body {

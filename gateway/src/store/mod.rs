@@ -13,6 +13,7 @@ mod head_bucket;
 mod head_object;
 mod list_multipart_uploads;
 mod list_objects;
+mod metered;
 mod presign;
 mod put_object;
 mod upload_part;
@@ -30,6 +31,8 @@ pub use upload_part::UploadedPart;
 
 use aws_sdk_s3::Client;
 
+use crate::telemetry::Metrics;
+
 /// The smallest part that S3 accepts, the last one excepted, in bytes.
 pub const MIN_PART_BYTES: u64 = 5 * 1024 * 1024;
 /// The most parts that one upload may have.
@@ -42,4 +45,12 @@ pub struct Store {
     bucket: String,
     /// Whether the bytes go over TLS, which checks them on the way.
     tls: bool,
+    metrics: Metrics,
+}
+
+impl Store {
+    /// What its calls are counted in.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
 }

@@ -3,11 +3,12 @@
 //! `prometheus-client` is the Prometheus project's own crate: typed labels, no global registry, no
 //! macro that may fail at run time.
 //!
-//! To add one: a field of [`Metrics`], a line in [`Metrics::new`], and what it says in
-//! docs/configuration.md. Labels have few values: a route's pattern and never a path, no id of a file.
+//! To add one: a field of [`Families`], a line in its `default` and one in `registered`, and what it says
+//! in docs/configuration.md. Labels have few values: a route's pattern and never a path, no id of a file.
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -67,9 +68,20 @@ pub struct DeprecatedLabels {
     pub caller: String,
 }
 
-/// All metrics of the process; clones count together.
-#[derive(Clone)]
-pub struct Metrics {
+/// All metrics of the process; clones count together and cost nothing.
+#[derive(Clone, Default)]
+pub struct Metrics(Arc<Families>);
+
+impl Deref for Metrics {
+    type Target = Families;
+
+    fn deref(&self) -> &Families {
+        &self.0
+    }
+}
+
+/// Each metric, by its type.
+pub struct Families {
     /// Requests that were answered.
     pub requests: Family<RequestLabels, Counter>,
     /// From a request's arrival to the head of its answer, in seconds; the body comes after.
@@ -89,13 +101,19 @@ pub struct Metrics {
     /// Objects that are open for reading at the object store.
     pub store_streams: Gauge,
     deprecated: Family<DeprecatedLabels, Counter>,
-    callers: Arc<Mutex<HashSet<String>>>,
-    registry: Arc<Registry>,
+    callers: Mutex<HashSet<String>>,
+    registry: Registry,
 }
 
 impl Metrics {
     /// Metrics that nobody has counted yet.
     pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Default for Families {
+    fn default() -> Self {
         let seconds: fn() -> Histogram = || Histogram::new(SECONDS);
         let mut metrics = Self {
             requests: Family::default(),
@@ -108,13 +126,15 @@ impl Metrics {
             store_seconds: Family::new_with_constructor(seconds),
             store_streams: Gauge::default(),
             deprecated: Family::default(),
-            callers: Arc::default(),
-            registry: Arc::default(),
+            callers: Mutex::default(),
+            registry: Registry::default(),
         };
-        metrics.registry = Arc::new(metrics.registered());
+        metrics.registry = metrics.registered();
         metrics
     }
+}
 
+impl Families {
     fn registered(&self) -> Registry {
         let mut registry = Registry::with_prefix("filegateway");
         registry.register(
@@ -231,12 +251,6 @@ impl Metrics {
         // Writing to a String does not fail.
         text::encode(&mut text, &self.registry).ok();
         text
-    }
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

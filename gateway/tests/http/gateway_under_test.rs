@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use gateway::app::App;
 use gateway::config::Config;
 use gateway::store::Keys;
+use gateway::telemetry::Metrics;
 use gateway::{api, server};
 use reqwest::{Client, Method, RequestBuilder, redirect};
 use serde_json::json;
@@ -22,6 +23,7 @@ pub(crate) struct Gateway {
     pub(crate) world: World,
     pub(crate) url: String,
     pub(crate) folder: TempDir,
+    pub(crate) metrics: Metrics,
     http: Client,
     running: Mutex<Option<Running>>,
 }
@@ -42,6 +44,7 @@ impl Gateway {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let app = App::open(&config.backends, keys, false).await.unwrap();
         let state = app.state(&config).await.unwrap();
+        let metrics = app.files.metrics().clone();
         let (stop, stopped) = oneshot::channel();
         let (limits, stopping) = (config.server.limits, state.stopping.clone());
         let server = tokio::spawn(async move {
@@ -59,6 +62,7 @@ impl Gateway {
             world,
             url,
             folder,
+            metrics,
             http: Client::builder()
                 .redirect(redirect::Policy::none())
                 .build()

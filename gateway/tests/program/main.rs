@@ -5,6 +5,7 @@ mod commands;
 mod descriptors;
 mod dev;
 mod janitor;
+mod metrics;
 mod process;
 mod served;
 mod stopping;

@@ -105,6 +105,7 @@ impl Served {
             ("FILEGATEWAY_AUTH_SECRET_FILE", &text(path("jwt-secret"))),
             ("FILEGATEWAY_TOKENS_KEYS_FILE", &text(path("keys.json"))),
             ("FILEGATEWAY_LOG", filter),
+            ("FILEGATEWAY_METRICS_LISTEN", "Off"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

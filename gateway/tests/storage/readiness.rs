@@ -6,6 +6,7 @@ use std::time::Duration;
 use gateway::catalog::{Catalog, Settings};
 use gateway::files::Files;
 use gateway::store::{Keys, Store, StoreSettings};
+use gateway::telemetry::Metrics;
 use url::Url;
 
 use crate::world::{World, everywhere, settings};
@@ -38,13 +39,16 @@ async fn a_missing_bucket_is_named(world: Arc<World>) {
 }
 
 async fn an_unreachable_store_is_named(world: Arc<World>) {
-    let nowhere = Store::connect(StoreSettings {
-        endpoint: Some(Url::parse("http://127.0.0.1:1").unwrap()),
-        region: "us-east-1".into(),
-        bucket: "bucket".into(),
-        path_style: true,
-        credentials: Keys::Folder(world.keys.clone()),
-    });
+    let nowhere = Store::connect(
+        StoreSettings {
+            endpoint: Some(Url::parse("http://127.0.0.1:1").unwrap()),
+            region: "us-east-1".into(),
+            bucket: "bucket".into(),
+            path_style: true,
+            credentials: Keys::Folder(world.keys.clone()),
+        },
+        Metrics::new(),
+    );
     let files = Files::new(world.catalog.clone(), nowhere, settings("acme"));
     let readiness = files.readiness(MAX_SKEW).await;
     let message = "the object store could not be reached to find the bucket";

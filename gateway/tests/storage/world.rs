@@ -10,6 +10,7 @@ use gateway::auth::policy::LocationAccess;
 use gateway::catalog::{self, Catalog};
 use gateway::files::{Files, Quota, Settings, TypeRules};
 use gateway::store::{Keys, Store, StoreSettings, embedded};
+use gateway::telemetry::Metrics;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use url::Url;
@@ -123,13 +124,16 @@ impl World {
         if object_store != ObjectStore::Embedded {
             s3.create_bucket().bucket(&name).send().await.unwrap();
         }
-        let store = Store::connect(StoreSettings {
-            endpoint: Some(endpoint),
-            region: "us-east-1".into(),
-            bucket: name.clone(),
-            path_style: true,
-            credentials: Keys::Folder(keys.clone()),
-        });
+        let store = Store::connect(
+            StoreSettings {
+                endpoint: Some(endpoint),
+                region: "us-east-1".into(),
+                bucket: name.clone(),
+                path_style: true,
+                credentials: Keys::Folder(keys.clone()),
+            },
+            Metrics::new(),
+        );
         Self {
             files: Files::new(catalog.clone(), store.clone(), settings("acme")),
             catalog,

@@ -1,11 +1,13 @@
 //! `GET` and `HEAD /v1/files/stream/{file_id}` and `/v1/files/stream`: reading with a file token.
 
+use http::header::LINK;
 use poem::Request;
 use poem_openapi::OpenApi;
 use uuid::Uuid;
 
 use super::playback::Playing;
 use super::{Tag, freshness, grant};
+use crate::api::deprecation::{LOCATION_STREAM, successor};
 use crate::api::documented::{Download, Failure, Reading};
 use crate::api::download::download;
 use crate::api::params::{Fields, Header, Path, Query};
@@ -147,6 +149,10 @@ async fn by_location(
     token: Result<String, FieldError>,
 ) -> Result<Download, Failure<Reading>> {
     let state = State::of(request)?;
+    if let Err(gone) = state.location_stream.require_on() {
+        state.metrics().deprecated(LOCATION_STREAM, None);
+        return Err(gone.into());
+    }
     let mut fields = Fields::default();
     let location = fields.take(location);
     let grant = match grant(state, &mut fields, token).await? {
@@ -156,6 +162,12 @@ async fn by_location(
     let (Some(location), Some(grant)) = (location, grant) else {
         return Err(fields.problem().into());
     };
+    let caller = grant.caller.subject.as_str();
+    state.metrics().deprecated(LOCATION_STREAM, Some(caller));
     let opened = state.files.open_by_location(&grant, &location).await?;
-    download(state, request, &opened.file, freshness(&grant)).await
+    let mut answer = download(state, request, &opened.file, freshness(&grant)).await?;
+    if let Some(link) = successor(opened.file.id) {
+        answer.0.headers_mut().append(LINK, link);
+    }
+    Ok(answer)
 }

@@ -76,6 +76,7 @@ fn configuration(
     let own = |name: &str| match name.strip_prefix("FILEGATEWAY_")? {
         "ORGANIZATION" => Some(ORGANIZATION.to_owned()),
         "LISTEN" => Some(arguments.listen.to_string()),
+        "METRICS_LISTEN" => Some("Off".to_owned()),
         "WORKER_EMBEDDED" => Some("true".to_owned()),
         "STORE_ENDPOINT" => Some(endpoint.to_string()),
         "STORE_BUCKET" => Some(BUCKET.to_owned()),

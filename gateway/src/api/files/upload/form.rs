@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::Stream;
 use futures_util::stream::BoxStream;
+use futures_util::{Stream, TryStreamExt};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
@@ -18,6 +18,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use super::paced::{Paced, Unclaimed};
 use crate::api::problem::{FieldError, Problem, Step};
 use crate::api::schemas;
+use crate::api::state::State;
 use crate::files::{BodyError, NewFile};
 
 /// The name of the parts that carry files.
@@ -67,12 +68,17 @@ impl<'a> ApiExtractor<'a> for UploadForm {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
+        let received = State::of(request)?.metrics().received_bytes.clone();
+        let frames = body.take()?.into_bytes_stream();
+        let frames = frames.inspect_ok(move |frame| {
+            received.inc_by(frame.len() as u64);
+        });
         Ok(Self {
             length: request
                 .header(CONTENT_LENGTH)
                 .and_then(|length| length.parse().ok()),
             content_type: request.header(CONTENT_TYPE).map(str::to_owned),
-            body: Box::pin(body.take()?.into_bytes_stream()),
+            body: Box::pin(frames),
         })
     }
 }

@@ -19,6 +19,7 @@ use crate::api::problem::{FieldError, Problem};
 use crate::api::state::State;
 use crate::auth::Caller;
 use crate::files::{Earlier, FilesError, Fingerprint, KeyHold, Repeat, UploadBatch};
+use crate::telemetry::metrics::InFlight;
 use answer::{Answer, Refused, Uploaded, undone};
 use form::{PartBody, UploadForm};
 
@@ -55,6 +56,7 @@ impl UploadApi {
         let (Some(atomic), Some(key)) = (atomic, key) else {
             return Err(fields.problem().into());
         };
+        let _at_work = InFlight::new(&state.metrics().uploads);
         if form
             .length
             .is_some_and(|length| length > state.max_upload_bytes)
