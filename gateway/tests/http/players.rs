@@ -36,8 +36,8 @@ impl Gateway {
             let read = connection.read(&mut frame).await.unwrap();
             assert_ne!(read, 0, "the gateway left first");
             if arrived == 0 {
-                let status = String::from_utf8_lossy(&frame[..12]).into_owned();
-                assert_eq!(status, "HTTP/1.1 206");
+                let head = String::from_utf8_lossy(&frame[..read.min(2000)]);
+                assert!(head.starts_with("HTTP/1.1 206"), "{head}");
             }
             arrived += read;
         }
@@ -79,7 +79,12 @@ async fn counted<F>(
     F: Future<Output = ()> + Send + 'static,
 {
     let proxy = Arc::new(StoreProxy::before(object_store).await);
-    let variables = [("STORE_ENDPOINT", proxy.endpoint.as_str())];
+    let variables = [
+        ("STORE_ENDPOINT", proxy.endpoint.as_str()),
+        // The one that is open already: a login takes seconds where hashing is not optimized and the
+        // machine is busy, and this is not about the database.
+        ("DATABASE_MAX_CONNECTIONS", "1"),
+    ];
     within(database, object_store, &variables, |gateway| {
         test(gateway, proxy.clone())
     })
