@@ -236,6 +236,9 @@ mod tests {
         };
         let remaining = |second: u64| licence.remaining(UNIX_EPOCH + Duration::from_secs(second));
         assert_eq!(remaining(399), Duration::from_secs(1));
+        let almost = UNIX_EPOCH + Duration::from_millis(399_700);
+        // What a browser is told in whole seconds ends before the token does.
+        assert_eq!(licence.remaining(almost), Duration::from_millis(300));
         assert_eq!(remaining(400), Duration::ZERO);
         assert_eq!(remaining(401), Duration::ZERO);
         // A clock that was set back does not end a token early.

@@ -54,7 +54,8 @@ pub(super) struct Licence {
 impl Licence {
     /// How long it is still good; nothing from the second on in which it ends.
     pub(super) fn remaining(&self, now: SystemTime) -> Duration {
-        Duration::from_secs(self.expires.saturating_sub(seconds(now)))
+        let end = UNIX_EPOCH + Duration::from_secs(self.expires);
+        end.duration_since(now).unwrap_or_default()
     }
 
     /// Signs it with the current key.
