@@ -90,6 +90,7 @@ impl App {
             quota: backends.quota,
             uploads_in_flight: backends.uploads.in_flight,
             upload_memory_bytes: backends.uploads.memory_bytes,
+            uploads_expire: backends.uploads.expire,
             locations: backends.access.locations,
             video,
         };

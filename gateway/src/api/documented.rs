@@ -143,16 +143,23 @@ impl<S: Statuses> ApiResponse for Failure<S> {
 
 fn failure(status: u16) -> MetaResponse {
     let description = match status {
+        400 => "A header is missing or wrong",
         401 => "Not signed in, or the token is invalid, expired or revoked",
         403 => "The caller belongs to another organization, or may not do this",
         404 => "Not found",
-        409 => "A request with this idempotency key is being carried out",
+        408 => "The body broke off; what arrived is kept",
+        409 => {
+            "The upload stands at another offset, or a request with this idempotency key is being carried out"
+        }
+        410 => "The upload has expired",
         412 => "A condition of the request does not hold",
         413 => "A file is too large",
-        415 => "A file is of a type that is not taken",
+        415 => "The body or a file is of a type that is not taken",
         416 => "The file does not have the requested range",
         422 => return response(422, "Validation Error", JSON, schemas::validation_error()),
+        423 => "Another request is at work on the upload",
         429 => "The caller makes too many requests",
+        460 => "The body does not have its checksum",
         507 => "A quota is used up",
         500 => "The gateway failed",
         _ => "A service that the gateway depends on is not there",

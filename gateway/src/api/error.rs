@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use http::StatusCode;
-use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use tracing::error;
 
 use super::problem::{FieldError, Problem};
@@ -14,6 +14,8 @@ use crate::files::{FilesError, QuotaExceeded, QuotaKind, TypeRule};
 
 /// How soon a client may try again when a dependency is down, in seconds.
 const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
+const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 
 impl From<FilesError> for Problem {
     fn from(error: FilesError) -> Self {
@@ -60,6 +62,41 @@ impl From<FilesError> for Problem {
             )
             .with(RETRY_AFTER, RETRY_SECONDS),
             FilesError::Body { message } => FieldError::malformed_form(&message).into(),
+            FilesError::UploadGone => Self::new(
+                StatusCode::GONE,
+                "upload_expired",
+                "The upload has expired or was removed; begin a new one",
+            ),
+            FilesError::OffsetMismatch { offset } => Self::new(
+                StatusCode::CONFLICT,
+                "offset_mismatch",
+                format!("The upload stands at byte {offset}; ask with HEAD and go on from there"),
+            )
+            .with(UPLOAD_OFFSET, HeaderValue::from(offset)),
+            FilesError::UploadLength { message } => Self::new(
+                StatusCode::BAD_REQUEST,
+                "upload_length_invalid",
+                format!("Upload-Length: {message}"),
+            ),
+            FilesError::UploadOverrun { length } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "upload_overrun",
+                format!("The body goes beyond the upload's length of {length} bytes"),
+            ),
+            FilesError::UploadTaken => Self::new(
+                StatusCode::LOCKED,
+                "upload_taken",
+                "Another request is at work on the upload; ask with HEAD how it stands",
+            ),
+            FilesError::ChecksumMismatch => {
+                // tus, Checksum extension: a status of its own.
+                let status = StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST);
+                Self::new(
+                    status,
+                    "checksum_mismatch",
+                    "The body does not have the checksum of Upload-Checksum; nothing of it is kept",
+                )
+            }
             FilesError::Store { action, source } => {
                 logged("the object store", action, source.as_ref());
                 Self::new(

@@ -20,6 +20,7 @@ mod rate_limit;
 mod readiness;
 mod schemas;
 mod state;
+mod uploads;
 
 use std::sync::Arc;
 
@@ -48,10 +49,10 @@ const DESCRIPTION: &str = "Upload, read, stream and delete the files of one orga
 /// The whole application: the operations, their document, Swagger UI and the probes.
 pub fn application(state: State) -> impl Endpoint<Output = Response> + 'static {
     let allowed = Allowed::of_api(
-        &files::api(),
+        &operations(),
         &["/", "/docs", "/healthz", "/openapi.json", "/readyz"],
     );
-    let service = service(files::api());
+    let service = service(operations());
     let pace = state.pace;
     let metrics = state.metrics().clone();
     let cors = Cors {
@@ -77,11 +78,16 @@ pub fn application(state: State) -> impl Endpoint<Output = Response> + 'static {
             pace,
             metrics,
         })
+        .with(uploads::Protocol)
+}
+
+fn operations() -> impl OpenApi {
+    (files::api(), uploads::api())
 }
 
 /// The OpenAPI document, with a newline at its end.
 pub fn document() -> String {
-    let mut document = service(files::api()).spec();
+    let mut document = service(operations()).spec();
     document.push('\n');
     document
 }

@@ -7,6 +7,8 @@
 //! | delete, change, revoke its tokens | yes | yes | no |
 //! | revoke a caller's own tokens | yes | yes | yes |
 //! | revoke somebody else's tokens | no | yes | no |
+//! | see and continue an unfinished upload | yes | no | no |
+//! | end an unfinished upload | yes | yes | no |
 //!
 //! Anyone outside the organization never becomes a [`Caller`], so there is no column for them.
 
@@ -67,6 +69,11 @@ pub fn may_change(caller: &Caller, file: Protected<'_>) -> bool {
     same_organization(caller, file) && (caller.admin || caller.subject == file.owner)
 }
 
+/// Whether `caller` may see an upload in pieces and go on with it. Ending one is [`may_change`].
+pub fn may_continue(caller: &Caller, file: Protected<'_>) -> bool {
+    same_organization(caller, file) && caller.subject == file.owner
+}
+
 fn same_organization(caller: &Caller, file: Protected<'_>) -> bool {
     caller.organization == file.organization
 }
@@ -119,6 +126,9 @@ mod tests {
         admin_revokes_own_tokens: may_revoke(&caller("bo", true), "bo") => true;
         admin_revokes_tokens_of_others: may_revoke(&caller("bo", true), "ana") => true;
         member_does_not_revoke_tokens_of_others: may_revoke(&caller("bo", false), "ana") => false;
+        owner_continues: may_continue(&caller("ana", false), file(Private)) => true;
+        admin_does_not_continue: may_continue(&caller("bo", true), file(Organization)) => false;
+        member_does_not_continue: may_continue(&caller("bo", false), file(Organization)) => false;
     }
 
     fn stranger(admin: bool) -> Caller {
@@ -132,6 +142,7 @@ mod tests {
     cells! {
         stranger_does_not_read_by_id: may_read(&stranger(true), file(Organization)) => false;
         stranger_does_not_read_by_location: may_read_by_location(&stranger(true), file(Organization), Members) => false;
+        stranger_does_not_continue: may_continue(&stranger(true), file(Organization)) => false;
         stranger_does_not_change: may_change(&stranger(true), file(Organization)) => false;
     }
 }

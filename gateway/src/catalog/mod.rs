@@ -16,6 +16,7 @@ mod leases;
 mod media;
 mod migrate;
 mod pool;
+mod resumable;
 mod sweep;
 mod usage;
 
@@ -28,6 +29,7 @@ pub use files::{FileRow, NewRow, Settlement, Status, StoredRow, Visibility};
 pub use idempotency::{Answered, Claim, RequestKey};
 pub use jobs::{Job, Lease};
 pub use media::MediaRow;
+pub use resumable::{Advance, Fence, NewResumableRow, PartRow, ResumableRow};
 pub use usage::{Quota, QuotaExceeded, QuotaKind, Usage};
 
 use pool::Pool;

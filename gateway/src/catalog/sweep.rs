@@ -11,7 +11,8 @@ use super::{Catalog, CatalogError, FileRow};
 
 impl Catalog {
     /// Rows `uploading` that nobody has touched since `uploading`, and rows `deleting` that nobody
-    /// has touched since `deleting`; the oldest first.
+    /// has touched since `deleting`, and uploads in pieces that have expired, which needs no more
+    /// patience; the oldest first.
     ///
     /// # Errors
     /// When the database fails.
@@ -28,11 +29,14 @@ impl Catalog {
             "SELECT ",
             columns!(),
             " FROM files WHERE (status = 'uploading' AND touched_at < $1) \
-              OR (status = 'deleting' AND touched_at < $2) ORDER BY touched_at LIMIT $3"
+              OR (status = 'deleting' AND touched_at < $2) OR (status = 'uploading' AND id IN \
+              (SELECT file_id FROM resumable_uploads WHERE expires_at < $4)) \
+              ORDER BY touched_at LIMIT $3"
         ))
         .bind(uploading)
         .bind(deleting)
         .bind(i64::from(limit))
+        .bind(Utc::now())
         .fetch_all(db))
     }
 

@@ -62,6 +62,7 @@ fn the_minimum_gets_the_documented_defaults() {
         config.backends.database.address,
         DatabaseAddress::Sqlite("/data/catalog.db".into())
     );
+    assert_eq!(config.backends.uploads.expire.as_secs(), 86_400);
     assert_eq!(config.backends.database.max_connections, 10);
     assert_eq!(config.backends.uploads.max_file_bytes, 5_368_709_120);
     assert_eq!(config.backends.uploads.max_files, 100);
@@ -121,6 +122,7 @@ fn every_problem_is_reported_at_once() {
         ("LISTEN", "everywhere"),
         ("DELIVERY", "proxy"),
         ("UPLOADS_MAX_FILES", "0"),
+        ("UPLOADS_EXPIRE_SECONDS", "59"),
         ("STORE_ENDPOINT", "s3.example"),
     ])
     .unwrap_err();
@@ -131,6 +133,7 @@ fn every_problem_is_reported_at_once() {
         "FILEGATEWAY_STORE_BUCKET",
         "FILEGATEWAY_DATABASE_URL",
         "FILEGATEWAY_UPLOADS_MAX_FILES",
+        "FILEGATEWAY_UPLOADS_EXPIRE_SECONDS",
         "FILEGATEWAY_DELIVERY",
         "FILEGATEWAY_LISTEN",
         "FILEGATEWAY_AUTH_ISSUER",
@@ -138,7 +141,7 @@ fn every_problem_is_reported_at_once() {
     ] {
         assert!(text.contains(variable), "{variable} is not in\n{text}");
     }
-    assert_eq!(error.problems.len(), 9, "{text}");
+    assert_eq!(error.problems.len(), 10, "{text}");
 }
 
 #[test]

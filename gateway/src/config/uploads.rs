@@ -1,5 +1,7 @@
 //! What an upload may be.
 
+use std::time::Duration;
+
 use super::reader::Reader;
 use crate::files::{TypePattern, TypeRules};
 
@@ -19,6 +21,9 @@ pub struct Uploads {
     /// `FILEGATEWAY_UPLOADS_MEMORY_BYTES`: how much memory the parts of all uploads may take up; 256
     /// MiB by default.
     pub memory_bytes: u64,
+    /// `FILEGATEWAY_UPLOADS_EXPIRE_SECONDS`: how long an unfinished resumable upload may rest before
+    /// it is gone; a day by default.
+    pub expire: Duration,
 }
 
 impl Uploads {
@@ -37,12 +42,19 @@ impl Uploads {
             256 << 20,
             8 << 20..=1 << 40,
         );
+        // A request at work gives a sign of life every few seconds, so a minute is the least.
+        let expire = reader.number(
+            "FILEGATEWAY_UPLOADS_EXPIRE_SECONDS",
+            24 * 3600,
+            60..=365 * 24 * 3600,
+        );
         Self {
             max_file_bytes,
             max_files: u32::try_from(max_files).unwrap_or(u32::MAX),
             types,
             in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
             memory_bytes,
+            expire: Duration::from_secs(expire),
         }
     }
 }

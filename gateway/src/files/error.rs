@@ -64,6 +64,33 @@ pub enum FilesError {
         /// What is wrong with it, in words for the client.
         message: String,
     },
+    /// An upload in pieces expired, or its parts are gone from the store.
+    #[error("the upload has expired")]
+    UploadGone,
+    /// The bytes of a request do not begin where the upload stands.
+    #[error("the upload stands at byte {offset}")]
+    OffsetMismatch {
+        /// Where it stands, in bytes.
+        offset: u64,
+    },
+    /// The length that the client told can't be the upload's.
+    #[error("the upload's length can't be that: {message}")]
+    UploadLength {
+        /// Why not, in words for the client.
+        message: String,
+    },
+    /// A request carries more bytes than the upload's length allows.
+    #[error("the upload is {length} bytes long, and the request carries more")]
+    UploadOverrun {
+        /// The upload's length, in bytes.
+        length: u64,
+    },
+    /// A newer request goes on with the upload, or is just putting it together.
+    #[error("another request is at work on the upload")]
+    UploadTaken,
+    /// The bytes of a request do not have the checksum that it says.
+    #[error("the bytes do not have the checksum of the request")]
+    ChecksumMismatch,
     /// The object store did not do what it was asked.
     #[error("the object store failed to {action}")]
     Store {

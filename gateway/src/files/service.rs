@@ -1,6 +1,7 @@
 //! The handle that everything above this layer holds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub uploads_in_flight: u32,
     /// How much memory the parts of all uploads may take up, in bytes.
     pub upload_memory_bytes: u64,
+    /// How long an unfinished upload in pieces may rest.
+    pub uploads_expire: Duration,
     /// Who may read a file by its location.
     pub locations: LocationAccess,
     /// Whether uploaded videos get a job; false when nobody would work on it.
@@ -79,6 +82,11 @@ impl Files {
     /// The catalogue, for the loop that takes jobs from it.
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// The longest file that is accepted, in bytes.
+    pub fn max_file_bytes(&self) -> u64 {
+        self.settings.max_file_bytes
     }
 
     /// Under which keys everything of the organization lies.

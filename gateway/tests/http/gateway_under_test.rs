@@ -1,12 +1,13 @@
 //! A gateway that listens on a port of its own, and the requests that tests send it.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use gateway::app::App;
 use gateway::config::Config;
+use gateway::files::Files;
 use gateway::store::Keys;
 use gateway::telemetry::Metrics;
 use gateway::{api, server};
@@ -20,9 +21,10 @@ use crate::issuer::{AUDIENCE, ISSUER, ORGANIZATION, SECRET};
 use crate::worlds::{Variables, World};
 
 pub(crate) struct Gateway {
-    pub(crate) world: World,
+    pub(crate) world: Arc<World>,
     pub(crate) url: String,
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Arc<TempDir>,
+    pub(crate) files: Files,
     pub(crate) metrics: Metrics,
     http: Client,
     running: Mutex<Option<Running>>,
@@ -36,7 +38,11 @@ struct Running {
 impl Gateway {
     /// Starts a gateway by its variables, as `gateway serve` does. Those of `changes` win; an empty
     /// one is left out.
-    pub(crate) async fn start(world: World, folder: TempDir, changes: Variables<'_>) -> Self {
+    pub(crate) async fn start(
+        world: Arc<World>,
+        folder: Arc<TempDir>,
+        changes: Variables<'_>,
+    ) -> Self {
         let variables = variables(&world, &folder, changes);
         let config = Config::read(&|name| variables.get(name).cloned()).unwrap();
         let keys = Keys::Folder(config.backends.store.credentials.clone());
@@ -44,6 +50,7 @@ impl Gateway {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let app = App::open(&config.backends, keys, false).await.unwrap();
         let state = app.state(&config).await.unwrap();
+        let files = app.files.clone();
         let metrics = app.files.metrics().clone();
         let (stop, stopped) = oneshot::channel();
         let (limits, stopping) = (config.server.limits, state.stopping.clone());
@@ -62,6 +69,7 @@ impl Gateway {
             world,
             url,
             folder,
+            files,
             metrics,
             http: Client::builder()
                 .redirect(redirect::Policy::none())

@@ -54,8 +54,8 @@ pub(crate) async fn within<F>(
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    let folder = tempfile::tempdir().unwrap();
-    let world = World::new(database, object_store, folder.path()).await;
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let world = Arc::new(World::new(database, object_store, folder.path()).await);
     let gateway = Arc::new(Gateway::start(world, folder, variables).await);
     let outcome = tokio::spawn(test(gateway.clone())).await;
     gateway.stop().await;

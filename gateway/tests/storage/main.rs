@@ -10,6 +10,7 @@ mod location;
 mod migrations;
 mod ranges;
 mod readiness;
+mod resumable;
 mod support;
 mod upload;
 mod video;

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation};
@@ -76,6 +77,7 @@ pub(crate) fn settings(organization: &str) -> Settings {
         quota: Quota::default(),
         uploads_in_flight: 256,
         upload_memory_bytes: 256 << 20,
+        uploads_expire: Duration::from_secs(3600),
         locations: LocationAccess::Members,
         video: true,
     }

@@ -3,7 +3,7 @@
 //! Safe beside running uploads: a row is written before its object and touched while its upload
 //! runs, so a row is only settled when nobody has touched it for `age`, and an object or upload is
 //! only deleted when it is older than `age` and has no row at all. Keys that are not of our form are
-//! somebody else's and stay. One janitor sweeps at a time, by a lease in the database.
+//! somebody else's and stay. Uploads in pieces say themselves when they expire. One janitor sweeps at a time, by a lease in the database.
 
 mod report;
 
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Files, FilesError};
 use crate::catalog::{FileRow, Status};
 use crate::causes::causes;
-use crate::store::{OpenUpload, StoredObject};
+use crate::store::{MultipartUpload, OpenUpload, StoredObject};
 pub use report::{Swept, Tally};
 
 /// A deletion that was begun needs no such patience: doing it twice does no harm.
@@ -68,6 +68,9 @@ impl Files {
     }
 
     async fn pass(&self, age: Duration, mode: Mode) -> Result<Swept, FilesError> {
+        if mode == Mode::Settle {
+            self.catalog.forget_finished(Utc::now()).await?;
+        }
         Ok(Swept {
             rows: self.sweep_rows(age, mode).await?,
             uploads: self.sweep_uploads(before(age), mode).await?,
@@ -123,11 +126,24 @@ impl Files {
         if row.status == Status::Uploading && !self.catalog.begin_undo(row.id).await? {
             return Ok(());
         }
+        if let Some(upload) = self.multipart_of(row).await? {
+            self.store.abort_multipart_upload(&upload).await?;
+        }
         // By the whole key: MinIO lists uploads in no other way.
         for open in self.open_uploads(&row.location).await? {
             self.store.abort_multipart_upload(&open.upload).await?;
         }
         self.clear(row.id, &row.location, None).await
+    }
+
+    /// The upload in parts that the catalogue knows of, also where the server lists none.
+    async fn multipart_of(&self, row: &FileRow) -> Result<Option<MultipartUpload>, FilesError> {
+        let upload = self.catalog.find_resumable(row.id).await?;
+        let id = upload.and_then(|upload| upload.multipart_id);
+        Ok(id.map(|id| MultipartUpload {
+            key: row.location.clone(),
+            id,
+        }))
     }
 
     async fn sweep_uploads(&self, before: DateTime<Utc>, mode: Mode) -> Result<Tally, FilesError> {

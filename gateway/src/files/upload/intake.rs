@@ -14,6 +14,8 @@ const PART_BYTES: u64 = 8 * 1024 * 1024;
 const MEBIBYTE: u64 = 1024 * 1024;
 /// What the first part's buffer begins with: most files are small.
 const FIRST_BUFFER_BYTES: usize = 64 * 1024;
+/// The most bytes hashed before other tasks get a turn: about a millisecond's worth.
+const STRIDE: usize = 1024 * 1024;
 
 /// A client's body that broke off, or is not what it claims to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +29,10 @@ pub struct BodyError {
 /// they are and how much memory each one keeps alive, so keeping them would not be bounded.
 pub(in crate::files) struct Intake<S> {
     body: S,
+    /// The part that is being filled.
+    part: BytesMut,
+    /// The memory that it takes up.
+    memory: Option<Grant>,
     /// What came after the end of the last part.
     rest: Bytes,
     index: usize,
@@ -49,8 +55,13 @@ pub(in crate::files) struct Part {
 
 /// The part size with which `limit` bytes fit into the number of parts that S3 allows.
 pub(in crate::files) fn part_bytes(limit: u64) -> usize {
-    let needed = limit.div_ceil(MAX_PARTS).next_multiple_of(MEBIBYTE);
-    usize::try_from(needed.max(PART_BYTES)).unwrap_or(usize::MAX)
+    usize::try_from(part_size(limit, MAX_PARTS)).unwrap_or(usize::MAX)
+}
+
+/// The part size with which `length` bytes fit into `parts` parts.
+pub(in crate::files) fn part_size(length: u64, parts: u64) -> u64 {
+    let needed = length.div_ceil(parts).next_multiple_of(MEBIBYTE);
+    needed.max(PART_BYTES)
 }
 
 impl<S> Intake<S>
@@ -61,6 +72,8 @@ where
     pub(in crate::files) fn new(index: usize, limit: u64, body: S) -> Self {
         Self {
             body,
+            part: BytesMut::new(),
+            memory: None,
             rest: Bytes::new(),
             index,
             limit,
@@ -68,7 +81,24 @@ where
             budget: None,
             part_bytes: part_bytes(limit),
             size: 0,
-            digest: Digest::new(),
+            digest: Digest::default(),
+        }
+    }
+
+    /// Goes on where `digest` stands, with parts of `part_bytes`; the first one begins with `part`,
+    /// which is hashed already. The body is at most `limit` bytes long.
+    pub(in crate::files) fn resume(
+        part: BytesMut,
+        digest: Digest,
+        part_bytes: usize,
+        limit: u64,
+        body: S,
+    ) -> Self {
+        Self {
+            part,
+            part_bytes,
+            digest,
+            ..Self::new(0, limit, body)
         }
     }
 
@@ -85,16 +115,16 @@ where
     }
 
     /// The next part. A body that ends with a full part ends with that part: the answer waits until
-    /// it is known whether anything follows.
+    /// it is known whether anything follows. Dropped while it waits, it loses nothing.
     pub(in crate::files) async fn next(&mut self) -> Result<Part, FilesError> {
-        let mut memory = None;
-        let mut part = BytesMut::with_capacity(match self.size {
+        if self.size > 0 && self.memory.is_none() {
+            self.memory = self.take_memory().await?;
+        }
+        let room = match self.size {
             0 => FIRST_BUFFER_BYTES,
-            _ => {
-                memory = self.memory().await?;
-                self.part_bytes
-            }
-        });
+            _ => self.part_bytes,
+        };
+        self.part.reserve(room.saturating_sub(self.part.len()));
         let last = loop {
             if self.rest.is_empty() {
                 match self.receive().await? {
@@ -102,33 +132,42 @@ where
                     None => break true,
                 }
             }
-            let room = self.part_bytes - part.len();
+            let room = self.part_bytes.saturating_sub(self.part.len());
             if room == 0 {
                 break false;
             }
-            let taken = room.min(self.rest.len());
+            let taken = room.min(self.rest.len()).min(STRIDE);
             // Most files are small, and don't wait for the large ones.
-            if memory.is_none() && part.len() + taken > FIRST_BUFFER_BYTES {
-                memory = self.memory().await?;
+            if self.memory.is_none() && self.part.len() + taken > FIRST_BUFFER_BYTES {
+                self.memory = self.take_memory().await?;
             }
-            part.extend_from_slice(&self.rest[..taken]);
+            self.digest.update(&self.rest[..taken]);
+            self.part.extend_from_slice(&self.rest[..taken]);
             self.rest.advance(taken);
+            if taken == STRIDE {
+                tokio::task::yield_now().await;
+            }
         };
         Ok(Part {
-            bytes: part.freeze(),
+            bytes: self.arrived(),
             last,
-            memory,
+            memory: self.memory.take(),
         })
     }
 
-    async fn memory(&self) -> Result<Option<Grant>, FilesError> {
+    async fn take_memory(&mut self) -> Result<Option<Grant>, FilesError> {
         match &self.budget {
             Some(budget) => budget.take(self.part_bytes).await.map(Some),
             None => Ok(None),
         }
     }
 
-    /// The next frame that is not empty, counted and hashed.
+    /// The bytes of the part that is being filled; what is left of a body that broke off.
+    pub(in crate::files) fn arrived(&mut self) -> Bytes {
+        std::mem::take(&mut self.part).freeze()
+    }
+
+    /// The next frame that is not empty, counted.
     async fn receive(&mut self) -> Result<Option<Bytes>, FilesError> {
         while let Some(frame) = self.body.next().await {
             let frame = frame.map_err(|error| FilesError::Body {
@@ -147,7 +186,6 @@ where
             if let Some((_, exceeded)) = self.room.filter(|(room, _)| self.size > *room) {
                 return Err(exceeded.into());
             }
-            self.digest.update(frame.clone()).await;
             return Ok(Some(frame));
         }
         Ok(None)
@@ -158,9 +196,19 @@ where
         self.size
     }
 
-    /// The SHA-256 of what came so far.
+    /// The SHA-256 of the parts so far.
     pub(in crate::files) fn sha256(&self) -> [u8; 32] {
         self.digest.finish()
+    }
+
+    /// The state of the SHA-256 after the parts so far, and what is being filled.
+    pub(in crate::files) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The body, to ask what it knows.
+    pub(in crate::files) fn body(&self) -> &S {
+        &self.body
     }
 }
 

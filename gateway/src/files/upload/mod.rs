@@ -18,6 +18,7 @@ pub use batch::UploadBatch;
 pub use intake::BodyError;
 pub use repeat::{Earlier, Fingerprint, KeyHold, Repeat};
 
-pub(super) use budget::Budget;
-pub(super) use intake::{Intake, part_bytes};
-pub(super) use parts::send_parts;
+pub(super) use budget::{Budget, Grant};
+pub(super) use digest::Digest;
+pub(super) use intake::{Intake, part_bytes, part_size};
+pub(super) use parts::{Sender, send_parts};

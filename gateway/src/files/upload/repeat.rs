@@ -118,9 +118,9 @@ impl Fingerprint {
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin,
     {
-        let mut digest = Digest::new();
+        let mut digest = Digest::default();
         while let Some(frame) = body.next().await {
-            digest.update(frame?).await;
+            digest.update(&frame?);
         }
         self.push(&digest.finish());
         Ok(())

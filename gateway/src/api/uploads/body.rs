@@ -1,0 +1,48 @@
+//! The bytes of a piece, as the connection gives them.
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use super::headers::PIECE;
+use crate::api::schemas;
+use crate::files::BodyError;
+
+/// A body that was not looked at yet.
+pub(super) struct PieceBody(pub(super) BoxStream<'static, Result<Bytes, BodyError>>);
+
+impl<'a> ApiExtractor<'a> for PieceBody {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(_registry: &mut Registry) {}
+
+    fn request_meta() -> Option<MetaRequest> {
+        Some(MetaRequest {
+            description: None,
+            content: vec![MetaMediaType {
+                content_type: PIECE,
+                schema: schemas::binary(),
+            }],
+            required: false,
+        })
+    }
+
+    async fn from_request(
+        _request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let frames = body.take()?.into_bytes_stream().map(|frame| {
+            frame.map_err(|_| BodyError {
+                message: "the connection was lost".into(),
+            })
+        });
+        Ok(Self(frames.boxed()))
+    }
+}

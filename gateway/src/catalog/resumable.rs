@@ -1,0 +1,463 @@
+//! The tables `resumable_uploads` and `resumable_parts`: how far each upload in pieces has come, and
+//! who may go on with it.
+//!
+//! Whoever takes an upload raises its fence; every later write names the fence that it was given and
+//! changes nothing when that is no longer the newest. Each transaction locks the file's row first, so
+//! that an upload that is being undone can't move. `files.touched_at` is set ahead of time, to the
+//! moment at which the upload expires: also a janitor that knows nothing of this table lets it rest.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::files::{NewRow, Status};
+use super::pool::{read, write};
+use super::{Catalog, CatalogError};
+
+/// An upload in pieces, with what is known of its file.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct ResumableRow {
+    /// The file's id, and the upload's.
+    pub file_id: Uuid,
+    /// The organization that it belongs to.
+    pub organization: String,
+    /// The subject that uploads it.
+    pub owner: String,
+    /// Its S3 key.
+    pub location: String,
+    /// The media type it will have, as far as it is known.
+    pub content_type: String,
+    /// Where the file stands.
+    #[sqlx(try_from = "String")]
+    pub status: Status,
+    /// How long it will be, in bytes, once the client told.
+    pub length: Option<i64>,
+    /// How many bytes are stored.
+    #[sqlx(try_from = "i64")]
+    pub upload_offset: u64,
+    /// What the client said of it, as it said it.
+    pub metadata: String,
+    /// The media type that the client declared.
+    pub declared_type: Option<String>,
+    /// How long a part is, in bytes.
+    #[sqlx(try_from = "i64")]
+    pub part_size: u64,
+    /// The number that the next part takes.
+    #[sqlx(try_from = "i64")]
+    pub next_part: u64,
+    /// S3's id of the upload in parts, once there is one.
+    pub multipart_id: Option<String>,
+    /// The key of the bytes after the last part.
+    pub tail: Option<String>,
+    /// How many bytes those are.
+    #[sqlx(try_from = "i64")]
+    pub tail_size: u64,
+    /// The state of the SHA-256 after `upload_offset` bytes.
+    pub digest: Vec<u8>,
+    /// Whether it is a video.
+    pub video: bool,
+    /// The newest holder's fence.
+    pub fence: i64,
+    /// Until when its holder is believed to be at work.
+    pub lease_until: Option<DateTime<Utc>>,
+    /// When it expires unless somebody goes on with it.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// An upload before its first byte.
+#[derive(Debug, Clone)]
+pub struct NewResumableRow {
+    /// How long it will be, in bytes, if the client told.
+    pub length: Option<u64>,
+    /// What the client said of it, as it said it.
+    pub metadata: String,
+    /// The media type that the client declared.
+    pub declared_type: Option<String>,
+    /// How long a part is, in bytes.
+    pub part_size: u64,
+    /// The state of the SHA-256 of nothing.
+    pub digest: Vec<u8>,
+    /// When it expires unless somebody goes on with it.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A part that S3 has.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct PartRow {
+    /// Its number.
+    #[sqlx(try_from = "i64")]
+    pub number: i32,
+    /// S3's tag of it.
+    pub etag: String,
+    /// How long it is, in bytes.
+    #[sqlx(try_from = "i64")]
+    pub size: u64,
+}
+
+/// Proof that an upload is ours; refused once somebody else has taken it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence {
+    /// The upload.
+    pub id: Uuid,
+    /// Which of its holders.
+    pub number: i64,
+}
+
+/// Where an upload stands after some more bytes.
+#[derive(Debug, Clone)]
+pub struct Advance {
+    /// How many bytes are stored now.
+    pub offset: u64,
+    /// The state of the SHA-256 after them.
+    pub digest: Vec<u8>,
+    /// The parts that were added.
+    pub parts: Vec<PartRow>,
+    /// The key and size of what comes after the last part.
+    pub tail: Option<(String, u64)>,
+    /// When the upload expires now.
+    pub expires_at: DateTime<Utc>,
+}
+
+fn signed(number: u64) -> Result<i64, sqlx::Error> {
+    i64::try_from(number).map_err(|error| sqlx::Error::Encode(error.into()))
+}
+
+/// Locks an uploading file's row and puts the janitor off; its value says whether there is one.
+macro_rules! touch {
+    ($tx:ident, $id:expr, $until:expr) => {
+        sqlx::query("UPDATE files SET touched_at = $2 WHERE id = $1 AND status = 'uploading'")
+            .bind($id)
+            .bind($until)
+            .execute(&mut *$tx)
+            .await?
+            .rows_affected()
+            == 1
+    };
+}
+
+impl Catalog {
+    /// Writes the rows of a new upload: the file's, `uploading`, and its own.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_resumable(
+        &self,
+        file: NewRow,
+        upload: NewResumableRow,
+    ) -> Result<(), CatalogError> {
+        write!(self, "record an upload", |tx| {
+            sqlx::query(
+                "INSERT INTO files (id, organization, owner, name, location, content_type, size, \
+                 status, visibility, created_at, modified_at, touched_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, 0, 'uploading', $7, $8, $8, $9)",
+            )
+            .bind(file.id)
+            .bind(file.organization)
+            .bind(file.owner)
+            .bind(file.name)
+            .bind(file.location)
+            .bind(file.content_type)
+            .bind(file.visibility.as_str())
+            .bind(Utc::now())
+            .bind(upload.expires_at)
+            .execute(&mut *tx)
+            .await?;
+            sqlx::query(
+                "INSERT INTO resumable_uploads (file_id, length, upload_offset, metadata, \
+                 declared_type, part_size, next_part, tail_size, digest, video, fence, expires_at) \
+                 VALUES ($1, $2, 0, $3, $4, $5, 1, 0, $6, $7, 0, $8)",
+            )
+            .bind(file.id)
+            .bind(upload.length.map(signed).transpose()?)
+            .bind(upload.metadata)
+            .bind(upload.declared_type)
+            .bind(signed(upload.part_size)?)
+            .bind(upload.digest)
+            .bind(false)
+            .bind(upload.expires_at)
+            .execute(&mut *tx)
+            .await?;
+        })
+    }
+
+    /// An upload, finished or not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn find_resumable(&self, id: Uuid) -> Result<Option<ResumableRow>, CatalogError> {
+        read!(self, "find an upload", |db| {
+            sqlx::query_as::<_, ResumableRow>(
+                "SELECT r.file_id, f.organization, f.owner, f.location, f.content_type, f.status, \
+             r.length, r.upload_offset, r.metadata, r.declared_type, r.part_size, r.next_part, \
+             r.multipart_id, r.tail, r.tail_size, r.digest, r.video, r.fence, r.lease_until, \
+             r.expires_at FROM resumable_uploads r JOIN files f ON f.id = r.file_id \
+             WHERE r.file_id = $1",
+            )
+            .bind(id)
+            .fetch_optional(db)
+        })
+    }
+
+    /// Takes an upload that stands at `offset`, whoever holds it, and sets its length if it has none.
+    /// `None` when it does not stand there, has another length, expired, or is no longer uploading.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_resumable(
+        &self,
+        id: Uuid,
+        offset: u64,
+        length: Option<u64>,
+        lease_until: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Result<Option<Fence>, CatalogError> {
+        let number = write!(self, "take an upload", |tx| {
+            match touch!(tx, id, expires_at) {
+                false => None,
+                true => {
+                    sqlx::query_scalar::<_, i64>(
+                        "UPDATE resumable_uploads SET fence = fence + 1, \
+                         length = COALESCE(length, $3), lease_until = $4, expires_at = $5 \
+                         WHERE file_id = $1 AND upload_offset = $2 AND expires_at > $6 \
+                         AND COALESCE(length, $3, -1) = COALESCE($3, length, -1) RETURNING fence",
+                    )
+                    .bind(id)
+                    .bind(signed(offset)?)
+                    .bind(length.map(signed).transpose()?)
+                    .bind(lease_until)
+                    .bind(expires_at)
+                    .bind(Utc::now())
+                    .fetch_optional(&mut *tx)
+                    .await?
+                }
+            }
+        })?;
+        Ok(number.map(|number| Fence { id, number }))
+    }
+
+    /// Says that its holder is still at work; false when it is no longer ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hold_resumable(
+        &self,
+        held: Fence,
+        lease_until: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Result<bool, CatalogError> {
+        write!(self, "hold an upload", |tx| {
+            touch!(tx, held.id, expires_at)
+                && sqlx::query(
+                    "UPDATE resumable_uploads SET lease_until = $3, expires_at = $4 \
+                     WHERE file_id = $1 AND fence = $2",
+                )
+                .bind(held.id)
+                .bind(held.number)
+                .bind(lease_until)
+                .bind(expires_at)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected()
+                    == 1
+        })
+    }
+
+    /// Lets go of an upload, if it is still ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn release_resumable(&self, held: Fence) -> Result<(), CatalogError> {
+        write!(self, "let go of an upload", |tx| {
+            sqlx::query(
+                "UPDATE resumable_uploads SET lease_until = NULL WHERE file_id = $1 AND fence = $2",
+            )
+            .bind(held.id)
+            .bind(held.number)
+            .execute(&mut *tx)
+            .await?;
+        })
+    }
+
+    /// Notes the upload in parts that S3 began, and what its first bytes say; false when the upload
+    /// is no longer ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin_parts(
+        &self,
+        held: Fence,
+        multipart_id: String,
+        content_type: String,
+        video: bool,
+    ) -> Result<bool, CatalogError> {
+        write!(self, "record an upload in parts", |tx| {
+            let file = sqlx::query(
+                "UPDATE files SET content_type = $2 WHERE id = $1 AND status = 'uploading' AND \
+                 EXISTS (SELECT 1 FROM resumable_uploads WHERE file_id = $1 AND fence = $3)",
+            )
+            .bind(held.id)
+            .bind(content_type)
+            .bind(held.number)
+            .execute(&mut *tx)
+            .await?;
+            file.rows_affected() == 1
+                && sqlx::query(
+                    "UPDATE resumable_uploads SET multipart_id = $3, video = $4 \
+                     WHERE file_id = $1 AND fence = $2 AND multipart_id IS NULL",
+                )
+                .bind(held.id)
+                .bind(held.number)
+                .bind(multipart_id)
+                .bind(video)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected()
+                    == 1
+        })
+    }
+
+    /// Takes a number for a part, up to `most`; `None` when there is none left or the upload is no
+    /// longer ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_part_number(
+        &self,
+        held: Fence,
+        most: u64,
+    ) -> Result<Option<i32>, CatalogError> {
+        let number = write!(self, "number a part", |tx| {
+            sqlx::query_scalar::<_, i64>(
+                "UPDATE resumable_uploads SET next_part = next_part + 1 \
+                 WHERE file_id = $1 AND fence = $2 AND next_part <= $3 RETURNING next_part - 1",
+            )
+            .bind(held.id)
+            .bind(held.number)
+            .bind(signed(most)?)
+            .fetch_optional(&mut *tx)
+            .await?
+        })?;
+        Ok(number.and_then(|number| i32::try_from(number).ok()))
+    }
+
+    /// Records that more bytes are stored; false, and nothing changes, when the upload is no longer
+    /// ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn advance_resumable(
+        &self,
+        held: Fence,
+        advance: Advance,
+    ) -> Result<bool, CatalogError> {
+        write!(self, "record the progress of an upload", |tx| {
+            let (tail, tail_size) = match advance.tail {
+                Some((key, size)) => (Some(key), signed(size)?),
+                None => (None, 0),
+            };
+            let ours = touch!(tx, held.id, advance.expires_at)
+                && sqlx::query(
+                    "UPDATE resumable_uploads SET upload_offset = $3, digest = $4, tail = $5, \
+                     tail_size = $6, expires_at = $7, \
+                     lease_until = CASE WHEN length = $3 THEN NULL ELSE lease_until END \
+                     WHERE file_id = $1 AND fence = $2 AND upload_offset <= $3",
+                )
+                .bind(held.id)
+                .bind(held.number)
+                .bind(signed(advance.offset)?)
+                .bind(advance.digest)
+                .bind(tail)
+                .bind(tail_size)
+                .bind(advance.expires_at)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected()
+                    == 1;
+            if ours {
+                for part in advance.parts {
+                    sqlx::query(
+                        "INSERT INTO resumable_parts (file_id, number, etag, size) \
+                         VALUES ($1, $2, $3, $4)",
+                    )
+                    .bind(held.id)
+                    .bind(i64::from(part.number))
+                    .bind(part.etag)
+                    .bind(signed(part.size)?)
+                    .execute(&mut *tx)
+                    .await?;
+                }
+            }
+            ours
+        })
+    }
+
+    /// The recorded parts of an upload, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn parts_of(&self, id: Uuid) -> Result<Vec<PartRow>, CatalogError> {
+        read!(self, "list an upload's parts", |db| {
+            sqlx::query_as::<_, PartRow>(
+                "SELECT number, etag, size FROM resumable_parts WHERE file_id = $1 ORDER BY number",
+            )
+            .bind(id)
+            .fetch_all(db)
+        })
+    }
+
+    /// Takes an upload whose bytes are all there, to put them together; `None` while another holder's
+    /// lease runs.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_complete(
+        &self,
+        id: Uuid,
+        lease_until: DateTime<Utc>,
+    ) -> Result<Option<Fence>, CatalogError> {
+        let number = write!(self, "take a complete upload", |tx| {
+            sqlx::query_scalar::<_, i64>(
+                "UPDATE resumable_uploads SET fence = fence + 1, lease_until = $2 \
+                 WHERE file_id = $1 AND upload_offset = length AND tail IS NULL \
+                 AND (lease_until IS NULL OR lease_until < $3) RETURNING fence",
+            )
+            .bind(id)
+            .bind(lease_until)
+            .bind(Utc::now())
+            .fetch_optional(&mut *tx)
+            .await?
+        })?;
+        Ok(number.map(|number| Fence { id, number }))
+    }
+
+    /// Forgets how a file was uploaded; the file stays.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_resumable(&self, id: Uuid) -> Result<(), CatalogError> {
+        write!(self, "forget an upload", |tx| {
+            sqlx::query(
+                "DELETE FROM resumable_uploads WHERE file_id = $1 AND EXISTS (SELECT 1 FROM files \
+                 WHERE id = $1 AND status IN ('processing', 'ready', 'failed'))",
+            )
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        })
+    }
+
+    /// Forgets how files were uploaded that were finished and expired before `now`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_finished(&self, now: DateTime<Utc>) -> Result<(), CatalogError> {
+        write!(self, "forget finished uploads", |tx| {
+            sqlx::query(
+                "DELETE FROM resumable_uploads WHERE expires_at < $1 AND file_id IN (SELECT id \
+                 FROM files WHERE status IN ('processing', 'ready', 'failed'))",
+            )
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+        })
+    }
+}

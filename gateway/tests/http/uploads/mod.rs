@@ -1,0 +1,9 @@
+//! `/v1/uploads`: tus 1.0.0.
+
+mod client;
+mod continuing;
+mod ending;
+mod protocol;
+mod real_client;
+mod replicas;
+mod statuses;
