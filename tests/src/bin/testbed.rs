@@ -105,6 +105,7 @@ enum PartName {
     Minio,
     Kubernetes,
     Oracles,
+    Tus,
 }
 
 impl From<PartName> for Part {
@@ -115,6 +116,7 @@ impl From<PartName> for Part {
             PartName::Minio => Self::Minio,
             PartName::Kubernetes => Self::Kubernetes,
             PartName::Oracles => Self::Oracles,
+            PartName::Tus => Self::Tus,
         }
     }
 }
@@ -198,6 +200,7 @@ fn tools(only: &[String]) -> anyhow::Result<()> {
             debian::BROWSER,
             debian::NODE,
             debian::IMAGES,
+            debian::NPM,
         ]
         .concat();
         debian::ensure(&programs)?;

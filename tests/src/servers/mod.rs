@@ -6,6 +6,7 @@ pub mod kubernetes;
 pub mod minio;
 pub mod oracles;
 pub mod postgres;
+pub mod tus;
 pub mod versitygw;
 
 use crate::error::IoContext;
@@ -29,23 +30,26 @@ pub enum Part {
     Kubernetes,
     /// Go's `http.ServeContent` and nginx: `FGW_TEST_ORACLES_*`.
     Oracles,
+    /// Node.js with tus-js-client, which is no server: `FGW_TEST_TUS`.
+    Tus,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Postgres,
         Self::S3,
         Self::Minio,
         Self::Kubernetes,
         Self::Oracles,
+        Self::Tus,
     ];
 
     /// The tools that it needs.
     #[must_use]
     pub fn tools(self) -> &'static [Tool] {
         match self {
-            Self::Postgres | Self::Oracles => &[],
+            Self::Postgres | Self::Oracles | Self::Tus => &[],
             Self::S3 => &[Tool::Versitygw],
             Self::Minio => &[Tool::Minio],
             Self::Kubernetes => &[Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl, Tool::Helm],
@@ -92,6 +96,9 @@ impl Servers {
         if parts.contains(&Part::Oracles) {
             debian::ensure(debian::ORACLES)?;
         }
+        if parts.contains(&Part::Tus) {
+            debian::ensure(debian::NPM)?;
+        }
         let folder = temporary_folder()?;
         let logs = logs.map_or_else(|| folder.path().join("logs"), PathBuf::from);
         std::fs::create_dir_all(&logs).at("create", &logs)?;
@@ -102,15 +109,16 @@ impl Servers {
         };
 
         let wanted = |part| parts.contains(&part);
-        let (postgres, s3, minio, kubernetes, oracles) = tokio::try_join!(
+        let (postgres, s3, minio, kubernetes, oracles, tus) = tokio::try_join!(
             maybe(wanted(Part::Postgres), postgres::start(&place)),
             maybe(wanted(Part::S3), versitygw::start(&place)),
             maybe(wanted(Part::Minio), minio::start(&place)),
             maybe(wanted(Part::Kubernetes), kubernetes::start(&place)),
             maybe(wanted(Part::Oracles), oracles::start(&place)),
+            maybe(wanted(Part::Tus), tus::start()),
         )?;
         let (mut servers, mut variables) = (Vec::new(), Vec::new());
-        for part in [postgres, s3, minio, kubernetes, oracles] {
+        for part in [postgres, s3, minio, kubernetes, oracles, tus] {
             servers.extend(part.servers);
             variables.extend(part.variables);
         }

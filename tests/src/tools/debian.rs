@@ -49,6 +49,9 @@ pub const IMAGES: &[Program] = &[
     program("debootstrap", "debootstrap"),
 ];
 
+/// What runs tus-js-client.
+pub const NPM: &[Program] = &[program("node", "nodejs"), program("npm", "npm")];
+
 /// Installs what is missing of `programs`.
 ///
 /// # Errors

@@ -239,10 +239,7 @@ async fn an_unknown_length_has_the_same_limit() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn quotas_and_types_hold_here_too() {
-    let variables = [
-        ("QUOTA_BYTES", "10"),
-        ("UPLOADS_DENIED_TYPES", "image/png"),
-    ];
+    let variables = [("QUOTA_BYTES", "10"), ("UPLOADS_DENIED_TYPES", "image/png")];
     within(
         Database::Sqlite,
         ObjectStore::Versitygw,
