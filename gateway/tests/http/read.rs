@@ -187,24 +187,62 @@ async fn a_client_can_not_tell_whether_it_has_the_file_that_was_stored(gateway: 
 }
 
 async fn active_content_is_fenced_in(gateway: Arc<Gateway>) {
-    let html = b"<!doctype html><script>alert(1)</script>".to_vec();
-    let svg = b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>".to_vec();
-    for (name, content_type, bytes) in [
-        ("a.html", "text/html", html.clone()),
-        ("a.svg", "image/svg+xml", svg),
-        ("a.png", "image/png", html),
+    let html = b"<!doctype html><script>alert(1)</script>".as_slice();
+    let svg = b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>";
+    let xslt = b"<?xml version='1.0'?><?xml-stylesheet type='text/xsl' href='#'?><a/>";
+    let xhtml = b"<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><script/></html>";
+    let gif_and_script = b"GIF89a/*<script>alert(1)</script>*/=1;";
+    let pdf_and_html = b"%PDF-1.7\n<html><script>alert(1)</script></html>";
+    for (name, content_type, bytes, served_as) in [
+        ("a.html", "text/html", html, "text/html"),
+        ("a.png", "image/png", html, "text/html"),
+        ("a.mp4", "video/mp4", html, "text/html"),
+        ("a.svg", "image/svg+xml", svg.as_slice(), "image/svg+xml"),
+        ("a.jpg", "image/jpeg", svg, "image/svg+xml"),
+        ("a.xml", "text/plain", xslt, "text/xml"),
+        (
+            "a.xhtml",
+            "application/xhtml+xml",
+            xhtml,
+            "application/xhtml+xml",
+        ),
+        ("a.gif", "text/html", gif_and_script, "text/html"),
+        ("a.js", "text/javascript", b"alert(1)", "text/javascript"),
+        // Scripts of a PDF run in the viewer, which is no part of any origin; a sandbox would keep
+        // browsers from showing it. With `nosniff` its other half is never HTML.
+        ("a.pdf", "text/html", b"%PDF-1.7\n", "text/html"),
+        ("b.pdf", "application/pdf", pdf_and_html, "application/pdf"),
     ] {
-        let stored = gateway.store("ana", name, content_type, bytes).await;
-        let answer = Answer::to(gateway.get(&stored.path()).bearer_auth(member("ana"))).await;
-        let disposition = answer.header("content-disposition").unwrap();
-        let policy = answer.header("content-security-policy").unwrap_or_default();
-        let shown_type = answer.header("content-type").unwrap();
-        if disposition.starts_with("inline") {
-            assert_eq!(shown_type, "image/png", "{name}");
-        } else {
-            assert!(policy.contains("sandbox"), "{name}: {policy}");
+        let stored = gateway
+            .store("ana", name, content_type, bytes.to_vec())
+            .await;
+        let token = gateway.token("ana", "").await;
+        let stream = format!("/v1/files/stream/{}?token={token}", stored.id);
+        for (request, embedding) in [
+            (
+                gateway.get(&stored.path()).bearer_auth(member("ana")),
+                "same-origin",
+            ),
+            (gateway.get(&stream), "cross-origin"),
+        ] {
+            let answer = Answer::to(request).await;
+            let told = answer.header("content-type").unwrap();
+            assert_eq!(told.split(';').next(), Some(served_as), "{name}");
+            assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+            assert_eq!(
+                answer.header("cross-origin-resource-policy"),
+                Some(embedding)
+            );
+            let disposition = answer.header("content-disposition").unwrap();
+            let policy = answer.header("content-security-policy");
+            if served_as == "application/pdf" {
+                assert!(disposition.starts_with("inline"), "{name}");
+                assert_eq!(policy, None);
+            } else {
+                assert!(disposition.starts_with("attachment"), "{name}");
+                assert_eq!(policy, Some("default-src 'none'; sandbox"), "{name}");
+            }
         }
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     }
     let name = "a%0D%0ASet-Cookie: b=c; \"Größe\".pdf";
     let stored = gateway
