@@ -8,7 +8,7 @@ use crate::{Error, Result};
 use std::time::Instant;
 
 /// What the first build of the products and the base image takes on two cores, in seconds.
-const PRODUCTS: u64 = 300;
+const PRODUCTS: u64 = 540;
 const BASE: u64 = 45;
 
 /// Installs, builds and caches what [`cluster::Cluster::up`] and the products' images need, saying first

@@ -62,7 +62,7 @@ pub(super) fn build(images: &[Image]) -> Result<Binaries> {
 pub(super) fn cargo(products: &[Image]) -> Result<BTreeMap<String, PathBuf>> {
     let names: Vec<&str> = products.iter().map(|image| image.name()).collect();
     eprintln!(
-        "images: cargo build --release of {}; from nothing about 5 min on 2 cores",
+        "images: cargo build --release of {}; from nothing about 9 min on 2 cores",
         names.join(" and ")
     );
     let started = Instant::now();
