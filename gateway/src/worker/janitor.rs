@@ -42,11 +42,7 @@ async fn sweep(files: &Files, settings: &Settings) {
 }
 
 fn log(swept: &Swept) {
-    for (kind, tally) in [
-        ("rows", swept.rows),
-        ("uploads", swept.uploads),
-        ("objects", swept.objects),
-    ] {
+    for (kind, tally) in swept.kinds() {
         let Tally {
             found,
             settled,

@@ -37,20 +37,25 @@ pub struct Swept {
 }
 
 impl Swept {
+    /// Every kind's tally, by the kind's name.
+    pub fn kinds(&self) -> [(&'static str, Tally); 3] {
+        [
+            ("rows", self.rows),
+            ("uploads", self.uploads),
+            ("objects", self.objects),
+        ]
+    }
+
     /// How many could not be settled, of all kinds.
     pub fn failed(&self) -> u64 {
-        self.rows.failed + self.uploads.failed + self.objects.failed
+        self.kinds().iter().map(|(_, tally)| tally.failed).sum()
     }
 }
 
 /// A line for each kind.
 impl fmt::Display for Swept {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (kind, tally) in [
-            ("rows", self.rows),
-            ("uploads", self.uploads),
-            ("objects", self.objects),
-        ] {
+        for (kind, tally) in self.kinds() {
             let Tally {
                 found,
                 settled,
