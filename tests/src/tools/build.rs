@@ -83,26 +83,23 @@ fn command(tools: &[Tool], into: &Path) -> Command {
     for (name, value) in version_variables() {
         version.push_str(&format!(" -X k8s.io/component-base/version.{name}={value}"));
     }
-    let packages = tools.iter().map(|tool| match tool.source() {
-        Source::Module(package) => package.to_owned(),
-        Source::Install(package) => format!("{package}@v{}", tool.version()),
-    });
     let fast = (!tools.iter().any(|tool| tool.carries_bytes())).then_some("-gcflags=all=-l");
-    if tools
-        .iter()
-        .all(|tool| matches!(tool.source(), Source::Module(_)))
-    {
-        command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tools"));
+    let module = tools.first().and_then(|tool| match tool.source() {
+        Source::Module(_) => Some(concat!(env!("CARGO_MANIFEST_DIR"), "/tools")),
+        Source::Addon(_) => Some(concat!(env!("CARGO_MANIFEST_DIR"), "/tools/addons")),
+        Source::Install(_) => None,
+    });
+    if let Some(folder) = module {
+        command.current_dir(folder);
         command.args(["build", "-mod=readonly", "-ldflags", &version]);
-        command
-            .args(fast)
-            .arg("-o")
-            .arg(into.join(""))
-            .args(packages);
+        command.args(fast).arg("-o").arg(into.join(""));
     } else {
-        command.arg("install").args(fast).args(packages);
-        command.env("GOBIN", into);
+        command.arg("install").args(fast).env("GOBIN", into);
     }
+    command.args(tools.iter().map(|tool| match tool.source() {
+        Source::Module(package) | Source::Addon(package) => package.to_owned(),
+        Source::Install(package) => format!("{package}@v{}", tool.version()),
+    }));
     // Without cgo the programs are static: they run in images that have no C library.
     command
         .env("CGO_ENABLED", "0")
@@ -211,7 +208,11 @@ mod tests {
         let command = command(&[Tool::Helm], Path::new("/into"));
         assert_eq!(
             display(&command),
-            "go install -gcflags=all=-l helm.sh/helm/v4/cmd/helm@v4.3.1"
+            "go build -mod=readonly -ldflags -s -w \
+             -X k8s.io/component-base/version.gitVersion=v1.35.4 \
+             -X k8s.io/component-base/version.gitMajor=1 \
+             -X k8s.io/component-base/version.gitMinor=35 -gcflags=all=-l -o /into/ \
+             helm.sh/helm/v4/cmd/helm"
         );
     }
 

@@ -4,6 +4,7 @@
 pub const KUBERNETES: &str = "1.35.4";
 /// etcd's release; `tests/tools/go.mod` pins the same.
 pub const ETCD: &str = "3.6.5";
+/// Helm's and CoreDNS's releases; `tests/tools/addons/go.mod` pins the same.
 const HELM: &str = "4.3.1";
 const COREDNS: &str = "1.15.0";
 const VERSITYGW: &str = "1.8.0";
@@ -42,6 +43,9 @@ pub enum Tool {
 pub enum Source {
     /// A command of the checked-in Go module `tests/tools`: these need its `replace` lines.
     Module(&'static str),
+    /// A command of the checked-in Go module `tests/tools/addons`, where Helm and CoreDNS agree on the
+    /// Kubernetes client, which is most of each, and CoreDNS has the plugins that the cluster uses.
+    Addon(&'static str),
     /// A module that `go install PACKAGE@vVERSION` builds by itself.
     Install(&'static str),
 }
@@ -126,8 +130,8 @@ impl Tool {
             Self::Kubelet => Source::Module("k8s.io/kubernetes/cmd/kubelet"),
             Self::KubeProxy => Source::Module("k8s.io/kubernetes/cmd/kube-proxy"),
             Self::Kubectl => Source::Module("k8s.io/kubernetes/cmd/kubectl"),
-            Self::Helm => Source::Install("helm.sh/helm/v4/cmd/helm"),
-            Self::Coredns => Source::Install("github.com/coredns/coredns"),
+            Self::Helm => Source::Addon("helm.sh/helm/v4/cmd/helm"),
+            Self::Coredns => Source::Addon("./coredns"),
             Self::Versitygw => Source::Install("github.com/versity/versitygw/cmd/versitygw"),
             Self::Minio => Source::Install("github.com/minio/minio"),
         }
@@ -146,7 +150,8 @@ impl Tool {
     pub fn usual_build_seconds(self) -> u64 {
         match self {
             Self::KubeApiserver => 110,
-            Self::Helm | Self::Coredns => 60,
+            Self::Coredns => 60,
+            Self::Helm => 45,
             Self::Minio => 100,
             Self::Versitygw => 45,
             Self::Etcd => 30,
@@ -186,6 +191,9 @@ mod tests {
         let module = include_str!("../../tools/go.mod");
         assert!(module.contains(&format!("\tk8s.io/kubernetes v{KUBERNETES}\n")));
         assert!(module.contains(&format!("\tgo.etcd.io/etcd/server/v3 v{ETCD}\n")));
+        let addons = include_str!("../../tools/addons/go.mod");
+        assert!(addons.contains(&format!("\thelm.sh/helm/v4 v{HELM}\n")));
+        assert!(addons.contains(&format!("\tgithub.com/coredns/coredns v{COREDNS}\n")));
     }
 
     #[test]
