@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::pool::{Pool, read, timed, write};
-use super::{Catalog, CatalogError, MediaRow, Status};
+use super::{Catalog, CatalogError, MediaRow, OutputRow, Status};
 
 /// A job that is ours until its lease runs out.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -38,6 +38,13 @@ impl Job {
 pub struct Lease {
     job: Uuid,
     token: Uuid,
+}
+
+impl Lease {
+    /// What no other holder of any job ever had.
+    pub fn token(self) -> Uuid {
+        self.token
+    }
 }
 
 /// Takes the job that waits longest. `=` with a scalar subquery: it is evaluated once, where
@@ -106,12 +113,50 @@ impl Catalog {
         })
     }
 
-    /// Ends a job that was done: the media facts are written, the file is `ready`, the job's row
-    /// goes. False, and nothing changes, when the job is no longer ours.
+    /// Writes down how far a job is, in percent; false when it is no longer ours.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn finish_job(&self, held: Lease, media: MediaRow) -> Result<bool, CatalogError> {
+    pub async fn progress_job(&self, held: Lease, percent: u8) -> Result<bool, CatalogError> {
+        write!(self, "write down progress", |tx| {
+            sqlx::query(
+                "UPDATE jobs SET progress = $3 \
+                 WHERE id = $1 AND lease_token = $2 AND state = 'running'",
+            )
+            .bind(held.job)
+            .bind(held.token)
+            .bind(i64::from(percent.min(100)))
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+                == 1
+        })
+    }
+
+    /// How far the work on a file is, in percent; none when it has no job.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn progress(&self, file: Uuid) -> Result<Option<u8>, CatalogError> {
+        let percent = read!(self, "find progress", |db| sqlx::query_scalar::<_, i64>(
+            "SELECT progress FROM jobs WHERE file_id = $1"
+        )
+        .bind(file)
+        .fetch_optional(db))?;
+        Ok(percent.and_then(|percent| u8::try_from(percent).ok()))
+    }
+
+    /// Ends a job that was done: media facts and outputs are written, the file is `ready`, the
+    /// job's row goes. False, and nothing changes, when the job is no longer ours.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn finish_job(
+        &self,
+        held: Lease,
+        media: MediaRow,
+        outputs: Vec<OutputRow>,
+    ) -> Result<bool, CatalogError> {
         write!(self, "finish a job", |tx| {
             let file = sqlx::query_scalar::<_, Uuid>(
                 "DELETE FROM jobs WHERE id = $1 AND lease_token = $2 AND state = 'running' \
@@ -124,11 +169,14 @@ impl Catalog {
             if let Some(file) = file {
                 sqlx::query(
                     "INSERT INTO media (file_id, duration_ms, width, height, video_codec, \
-                     audio_codec, poster, faststart) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+                     audio_codec, container, frame_rate, rotation, bit_rate, audio_tracks) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
                      ON CONFLICT (file_id) DO UPDATE SET duration_ms = excluded.duration_ms, \
                      width = excluded.width, height = excluded.height, \
                      video_codec = excluded.video_codec, audio_codec = excluded.audio_codec, \
-                     poster = excluded.poster, faststart = excluded.faststart",
+                     container = excluded.container, frame_rate = excluded.frame_rate, \
+                     rotation = excluded.rotation, bit_rate = excluded.bit_rate, \
+                     audio_tracks = excluded.audio_tracks",
                 )
                 .bind(file)
                 .bind(media.duration_ms)
@@ -136,10 +184,31 @@ impl Catalog {
                 .bind(media.height)
                 .bind(media.video_codec)
                 .bind(media.audio_codec)
-                .bind(media.poster)
-                .bind(media.faststart)
+                .bind(media.container)
+                .bind(media.frame_rate)
+                .bind(media.rotation)
+                .bind(media.bit_rate)
+                .bind(media.audio_tracks)
                 .execute(&mut *tx)
                 .await?;
+                sqlx::query("DELETE FROM outputs WHERE file_id = $1")
+                    .bind(file)
+                    .execute(&mut *tx)
+                    .await?;
+                for output in outputs {
+                    sqlx::query(
+                        "INSERT INTO outputs (file_id, name, location, content_type, size, \
+                         sha256) VALUES ($1, $2, $3, $4, $5, $6)",
+                    )
+                    .bind(file)
+                    .bind(output.name)
+                    .bind(output.location)
+                    .bind(output.content_type)
+                    .bind(i64::try_from(output.size).unwrap_or(i64::MAX))
+                    .bind(output.sha256)
+                    .execute(&mut *tx)
+                    .await?;
+                }
                 sqlx::query(
                     "UPDATE files SET status = $2, reason = NULL \
                      WHERE id = $1 AND status = 'processing'",

@@ -1,4 +1,4 @@
-//! The table `media`: what ffprobe told, and what was made.
+//! The table `media`: what ffprobe told.
 
 use uuid::Uuid;
 
@@ -6,7 +6,7 @@ use super::pool::read;
 use super::{Catalog, CatalogError};
 
 /// What is known of a video.
-#[derive(Debug, Clone, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, Default, PartialEq, sqlx::FromRow)]
 pub struct MediaRow {
     /// How long it plays, in milliseconds.
     pub duration_ms: Option<i64>,
@@ -18,10 +18,16 @@ pub struct MediaRow {
     pub video_codec: Option<String>,
     /// ffmpeg's name of the first audio stream's codec.
     pub audio_codec: Option<String>,
-    /// S3 key of the poster (JPEG).
-    pub poster: Option<String>,
-    /// S3 key of the copy that starts before it is all there (MP4).
-    pub faststart: Option<String>,
+    /// ffmpeg's name of the container.
+    pub container: Option<String>,
+    /// Frames per second, on average.
+    pub frame_rate: Option<f64>,
+    /// By how many degrees a player turns the picture clockwise: 0, 90, 180 or 270.
+    pub rotation: Option<i64>,
+    /// Bits per second, of everything together.
+    pub bit_rate: Option<i64>,
+    /// Every audio track, as a JSON array.
+    pub audio_tracks: Option<String>,
 }
 
 impl Catalog {
@@ -32,8 +38,8 @@ impl Catalog {
     pub async fn media(&self, file: Uuid) -> Result<Option<MediaRow>, CatalogError> {
         read!(self, "find media facts", |db| {
             sqlx::query_as::<_, MediaRow>(
-                "SELECT duration_ms, width, height, video_codec, audio_codec, poster, faststart \
-             FROM media WHERE file_id = $1",
+                "SELECT duration_ms, width, height, video_codec, audio_codec, container, frame_rate, \
+                 rotation, bit_rate, audio_tracks FROM media WHERE file_id = $1",
             )
             .bind(file)
             .fetch_optional(db)

@@ -15,6 +15,7 @@ mod jobs;
 mod leases;
 mod media;
 mod migrate;
+mod outputs;
 mod pool;
 mod resumable;
 mod sweep;
@@ -29,6 +30,7 @@ pub use files::{FileRow, NewRow, Settlement, Status, StoredRow, Visibility};
 pub use idempotency::{Answered, Claim, RequestKey};
 pub use jobs::{Job, Lease};
 pub use media::MediaRow;
+pub use outputs::OutputRow;
 pub use resumable::{Advance, Fence, NewResumableRow, PartRow, ResumableRow};
 pub use usage::{Quota, QuotaExceeded, QuotaKind, Usage};
 

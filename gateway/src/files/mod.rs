@@ -27,7 +27,7 @@ pub use service::{Files, Settings};
 pub use tokens::Opened;
 pub use type_rules::{NoTypePattern, TypePattern, TypeRule, TypeRules};
 pub use upload::{BodyError, Earlier, Fingerprint, KeyHold, Repeat, UploadBatch};
-pub use video::VideoError;
+pub use video::{Made, VideoError};
 
 pub use crate::catalog::{Quota, QuotaExceeded, QuotaKind};
 pub use crate::store::Body;

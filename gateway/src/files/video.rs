@@ -3,15 +3,17 @@
 use std::io;
 use std::path::Path;
 
-use futures_util::StreamExt;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio_util::io::ReaderStream;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use super::upload::{BodyError, Intake, send_parts};
 use super::{FileId, Files, FilesError};
-use crate::catalog::{FileRow, MediaRow, Status};
+use crate::catalog::{FileRow, MediaRow, OutputRow, Status};
 use crate::media::{MediaError, Tools, starts_late};
 
 const SOURCE: &str = "source";
@@ -19,6 +21,15 @@ const POSTER: &str = "poster.jpg";
 const FASTSTART: &str = "faststart.mp4";
 /// How much of a derived file is read at once.
 const READ_BYTES: usize = 256 * 1024;
+
+/// What a video became.
+#[derive(Debug, Clone, Default)]
+pub struct Made {
+    /// What ffprobe told.
+    pub media: MediaRow,
+    /// The objects that were made.
+    pub outputs: Vec<OutputRow>,
+}
 
 /// Why a video was not done.
 #[derive(Debug, thiserror::Error)]
@@ -42,16 +53,18 @@ pub enum VideoError {
 
 impl Files {
     /// Works on a file that is `processing`, in a folder of its own within `scratch`. What it makes
-    /// lies beside the original; doing it twice overwrites the same keys with the same content.
+    /// lies in a folder beside the original that is named after `attempt`: a worker that was taken
+    /// for dead and writes late overwrites nothing of its successor's.
     ///
     /// # Errors
     /// See [`VideoError`]: all but `Gone` and `Unreadable` are worth another try.
     pub async fn process_video(
         &self,
         id: FileId,
+        attempt: Uuid,
         tools: &Tools,
         scratch: &Path,
-    ) -> Result<MediaRow, VideoError> {
+    ) -> Result<Made, VideoError> {
         let file = self.catalog.find(id).await.map_err(own)?;
         let file = file
             .filter(|file| file.status == Status::Processing)
@@ -81,24 +94,27 @@ impl Files {
             true => tools.faststart(folder, SOURCE, FASTSTART).await,
             false => Ok(None),
         };
-        let mut media = MediaRow {
-            duration_ms: probe.duration_ms,
-            width: probe.width,
-            height: probe.height,
-            video_codec: probe.video_codec,
-            audio_codec: probe.audio_codec,
-            poster: None,
-            faststart: None,
+        let mut made = Made {
+            media: MediaRow {
+                duration_ms: probe.duration_ms,
+                width: probe.width,
+                height: probe.height,
+                video_codec: probe.video_codec,
+                audio_codec: probe.audio_codec,
+                ..MediaRow::default()
+            },
+            outputs: Vec::new(),
         };
+        let target = format!("{}{id}/{attempt}/", self.root());
         if poster.map_err(VideoError::Tool)?.is_some() {
-            let key = self.derive(&file, folder, POSTER, "image/jpeg").await?;
-            media.poster = Some(key);
+            let output = self.derive(&target, folder, POSTER, "image/jpeg").await?;
+            made.outputs.push(output);
         }
         if faststart.map_err(VideoError::Tool)?.is_some() {
-            let key = self.derive(&file, folder, FASTSTART, "video/mp4").await?;
-            media.faststart = Some(key);
+            let output = self.derive(&target, folder, FASTSTART, "video/mp4").await?;
+            made.outputs.push(output);
         }
-        Ok(media)
+        Ok(made)
     }
 
     /// Deletes what was made of a file that was deleted while it was being made.
@@ -146,19 +162,19 @@ impl Files {
         }
     }
 
-    /// Stores a file of `folder` beside the original; gives its key back.
+    /// Stores a file of `folder` under keys that begin with `target`.
     async fn derive(
         &self,
-        file: &FileRow,
+        target: &str,
         folder: &Path,
         name: &str,
         content_type: &str,
-    ) -> Result<String, VideoError> {
+    ) -> Result<OutputRow, VideoError> {
         let source = File::open(folder.join(name))
             .await
             .map_err(VideoError::Scratch)?;
         let length = source.metadata().await.map_err(VideoError::Scratch)?.len();
-        let key = format!("{}{}/{name}", self.root(), file.id);
+        let key = format!("{target}{name}");
         let body = ReaderStream::with_capacity(source, READ_BYTES).map(|read| {
             read.map_err(|error| BodyError {
                 message: error.to_string(),
@@ -169,7 +185,7 @@ impl Files {
         if first.last {
             let put = self.store.put_object(&key, content_type, first.bytes);
             put.await.map_err(own)?;
-            return Ok(key);
+            return Ok(output(name, key, content_type, &intake));
         }
         let upload = self.store.create_multipart_upload(&key, content_type);
         let upload = upload.await.map_err(own)?;
@@ -188,7 +204,20 @@ impl Files {
             self.store.abort_multipart_upload(&upload).await.ok();
             return Err(VideoError::Files(error));
         }
-        Ok(key)
+        Ok(output(name, key, content_type, &intake))
+    }
+}
+
+fn output<S>(name: &str, key: String, content_type: &str, intake: &Intake<S>) -> OutputRow
+where
+    S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin,
+{
+    OutputRow {
+        name: name.to_owned(),
+        location: key,
+        content_type: content_type.to_owned(),
+        size: intake.size(),
+        sha256: intake.sha256().to_vec(),
     }
 }
 

@@ -5,16 +5,16 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
-use crate::catalog::{Catalog, CatalogError, Job, Lease, MediaRow};
+use crate::catalog::{Catalog, CatalogError, Job, Lease};
 use crate::causes::causes;
-use crate::files::{Files, VideoError};
+use crate::files::{Files, Made, VideoError};
 use crate::media::Tools;
 
 const LONGEST_BACKOFF: Duration = Duration::from_secs(600);
 
 /// How working on a job ended.
 enum Outcome {
-    Done(MediaRow),
+    Done(Made),
     Failed(VideoError),
     /// Somebody else has it now.
     Lost,
@@ -43,16 +43,19 @@ pub(super) async fn work(
     }
     tracing::info!(file.id = %file, attempts, "working on a video");
     let outcome = tokio::select! {
-        done = files.process_video(file, tools, &settings.scratch) => match done {
-            Ok(media) => Outcome::Done(media),
+        done = files.process_video(file, held.token(), tools, &settings.scratch) => match done {
+            Ok(made) => Outcome::Done(made),
             Err(error) => Outcome::Failed(error),
         },
         () = hold(catalog, held, settings.lease) => Outcome::Lost,
         () = shutdown.cancelled() => Outcome::Interrupted,
     };
     let written = match outcome {
-        Outcome::Done(media) => catalog.finish_job(held, media).await,
-        Outcome::Failed(VideoError::Gone) => catalog.finish_job(held, MediaRow::default()).await,
+        Outcome::Done(made) => catalog.finish_job(held, made.media, made.outputs).await,
+        Outcome::Failed(VideoError::Gone) => {
+            let Made { media, outputs } = Made::default();
+            catalog.finish_job(held, media, outputs).await
+        }
         Outcome::Failed(error @ VideoError::Unreadable(_)) => {
             let reason = "the file can't be read as a video".to_owned();
             catalog.bury_job(held, reason, causes(&error)).await

@@ -121,6 +121,16 @@ impl World {
         (content_type, bytes.to_vec())
     }
 
+    /// What was made of a file under this name, held against what its row says.
+    async fn output(&self, file: &FileRecord, name: &str) -> Option<(String, Vec<u8>)> {
+        let row = self.catalog.output(file.id, name).await.unwrap()?;
+        let (content_type, bytes) = self.get(&row.location).await;
+        assert_eq!(content_type, row.content_type);
+        assert_eq!(bytes.len() as u64, row.size);
+        assert_eq!(sha256(&bytes).to_vec(), row.sha256);
+        Some((content_type, bytes))
+    }
+
     /// Uploads a file and has it worked on.
     async fn worked_on(&self, name: &str, declared: &str, bytes: Bytes) -> FileRecord {
         let file = self.upload("ana", named(name, declared), bytes).await;
@@ -177,17 +187,14 @@ async fn a_video_is_worked_on(world: Arc<World>) {
     let duration = media.duration_ms.unwrap();
     assert!((1900..2200).contains(&duration), "{duration}");
 
-    let folder = format!("acme/{}", file.id);
-    assert_eq!(media.poster, Some(format!("{folder}/poster.jpg")));
-    let (content_type, poster) = world.get(&media.poster.unwrap()).await;
+    let (content_type, poster) = world.output(&file, "poster.jpg").await.unwrap();
     assert_eq!(content_type, "image/jpeg");
     assert_eq!(
         probe(&poster, "stream=codec_name,width,height"),
         "mjpeg,320,240"
     );
 
-    assert_eq!(media.faststart, Some(format!("{folder}/faststart.mp4")));
-    let (content_type, copy) = world.get(&media.faststart.unwrap()).await;
+    let (content_type, copy) = world.output(&file, "faststart.mp4").await.unwrap();
     assert_eq!(content_type, "video/mp4");
     assert!(!starts_late(&copy));
     assert_eq!(probe(&copy, "stream=codec_name"), "h264\naac");
@@ -242,8 +249,7 @@ async fn a_large_copy_goes_in_parts(world: Arc<World>) {
     assert!(bytes.len() > 17 << 20, "{} bytes", bytes.len());
     let file = world.worked_on("large.mp4", "video/mp4", bytes).await;
     assert_eq!(file.status, FileStatus::Ready);
-    let media = world.catalog.media(file.id).await.unwrap().unwrap();
-    let (_, copy) = world.get(&media.faststart.unwrap()).await;
+    let (_, copy) = world.output(&file, "faststart.mp4").await.unwrap();
     assert!(copy.len() > 17 << 20 && !starts_late(&copy));
     assert_eq!(world.uploads("acme/").await, []);
 }
@@ -268,8 +274,8 @@ async fn other_containers_are_only_looked_at(world: Arc<World>) {
         );
         let media = world.catalog.media(file.id).await.unwrap().unwrap();
         assert_eq!(media.video_codec.as_deref(), Some(codec));
-        assert!(media.poster.is_some());
-        assert_eq!(media.faststart, None);
+        assert!(world.output(&file, "poster.jpg").await.is_some());
+        assert_eq!(world.output(&file, "faststart.mp4").await, None);
     }
 }
 
@@ -278,7 +284,8 @@ async fn sound_in_a_video_container_is_fine(world: Arc<World>) {
     let file = world.worked_on("sound.mp4", "video/mp4", bytes).await;
     assert_eq!(file.status, FileStatus::Ready);
     let media = world.catalog.media(file.id).await.unwrap().unwrap();
-    assert_eq!((media.video_codec, media.poster), (None, None));
+    assert_eq!(media.video_codec, None);
+    assert_eq!(world.catalog.outputs(file.id).await.unwrap(), []);
     assert_eq!(media.audio_codec.as_deref(), Some("aac"));
 }
 

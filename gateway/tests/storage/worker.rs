@@ -90,7 +90,7 @@ async fn a_stale_worker_changes_nothing(world: Arc<World>) {
     assert!(!catalog.extend_lease(stale, LEASE).await.unwrap());
     assert!(
         !catalog
-            .finish_job(stale, MediaRow::default())
+            .finish_job(stale, MediaRow::default(), Vec::new())
             .await
             .unwrap()
     );
@@ -110,7 +110,12 @@ async fn a_stale_worker_changes_nothing(world: Arc<World>) {
         width: Some(7),
         ..MediaRow::default()
     };
-    assert!(catalog.finish_job(current, media.clone()).await.unwrap());
+    assert!(
+        catalog
+            .finish_job(current, media.clone(), Vec::new())
+            .await
+            .unwrap()
+    );
     assert_eq!(catalog.media(row.id).await.unwrap(), Some(media));
 }
 
