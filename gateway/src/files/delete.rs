@@ -1,5 +1,7 @@
 //! Deleting: row `deleting`, then the objects, then the row.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use crate::auth::{Caller, policy};
@@ -57,12 +59,22 @@ impl Files {
         let Some((folder, _)) = location.rsplit_once('/') else {
             return Ok(());
         };
-        let prefix = format!("{folder}/");
+        self.clear_but(&format!("{folder}/"), &HashSet::new()).await
+    }
+
+    /// Deletes every object whose key begins with `prefix`, but those that are to be `kept`.
+    pub(super) async fn clear_but(
+        &self,
+        prefix: &str,
+        kept: &HashSet<String>,
+    ) -> Result<(), FilesError> {
         let mut after = None;
         loop {
-            let page = self.store.list_objects(&prefix, after).await?;
+            let page = self.store.list_objects(prefix, after).await?;
             for object in page.objects {
-                self.store.delete_object(&object.key).await?;
+                if !kept.contains(&object.key) {
+                    self.store.delete_object(&object.key).await?;
+                }
             }
             match page.next {
                 Some(next) => after = Some(next),

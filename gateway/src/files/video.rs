@@ -1,5 +1,6 @@
 //! What is done to a video: looked at, a poster, a copy that starts at once.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
@@ -129,6 +130,32 @@ impl Files {
                     .await
             }
         }
+    }
+
+    /// Deletes what an attempt stored that published nothing.
+    ///
+    /// # Errors
+    /// When the store fails; it goes with the file then.
+    pub async fn forget_attempt(&self, id: FileId, attempt: Uuid) -> Result<(), FilesError> {
+        let folder = format!("{}{id}/{attempt}/", self.root());
+        self.clear_but(&folder, &HashSet::new()).await
+    }
+
+    /// Deletes what lies beside a file's original and was not published: attempts that died.
+    /// Only for the worker that has just published, since nobody else is at work on the file then.
+    ///
+    /// # Errors
+    /// When the store or the catalogue fails; it goes with the file then.
+    pub async fn forget_unpublished(&self, id: FileId) -> Result<(), FilesError> {
+        let Some(file) = self.catalog.find(id).await? else {
+            return Ok(());
+        };
+        let outputs = self.catalog.outputs(id).await?;
+        let mut published: HashSet<String> =
+            outputs.into_iter().map(|output| output.location).collect();
+        published.insert(file.location);
+        let folder = format!("{}{id}/", self.root());
+        self.clear_but(&folder, &published).await
     }
 
     async fn fetch(&self, file: &FileRow, target: &Path) -> Result<(), VideoError> {

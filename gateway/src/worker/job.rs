@@ -50,6 +50,7 @@ pub(super) async fn work(
         () = hold(catalog, held, settings.lease) => Outcome::Lost,
         () = shutdown.cancelled() => Outcome::Interrupted,
     };
+    let published = matches!(outcome, Outcome::Done(_));
     let written = match outcome {
         Outcome::Done(made) => catalog.finish_job(held, made.media, made.outputs).await,
         Outcome::Failed(VideoError::Gone) => {
@@ -74,7 +75,16 @@ pub(super) async fn work(
         Outcome::Lost => Ok(false),
         Outcome::Interrupted => catalog.release_job(held).await,
     };
+    let cleared = match &written {
+        Ok(true) if published => files.forget_unpublished(file).await,
+        Ok(_) => files.forget_attempt(file, held.token()).await,
+        // Whether it was published is not known.
+        Err(_) => Ok(()),
+    };
     report(file, written);
+    if let Err(error) = cleared {
+        tracing::warn!(file.id = %file, error = causes(&error), "what was made in vain is left until the file goes");
+    }
     if let Err(error) = files.forget_derived(file).await {
         tracing::warn!(file.id = %file, error = causes(&error), "what was made of a deleted file is left to the janitor");
     }

@@ -35,7 +35,7 @@ fn row(id: Uuid) -> NewRow {
 }
 
 impl World {
-    async fn put(&self, key: &str) {
+    pub(crate) async fn put(&self, key: &str) {
         let put = self.s3.put_object().bucket(&self.bucket).key(key);
         put.body(pattern(10).into()).send().await.unwrap();
     }

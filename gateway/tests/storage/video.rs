@@ -174,9 +174,21 @@ async fn a_video_is_worked_on(world: Arc<World>) {
     assert!(starts_late(&bytes));
     // Declared as something else: the bytes decide.
     let file = world
-        .worked_on("film.mp4", "application/octet-stream", bytes.clone())
+        .upload(
+            "ana",
+            named("film.mp4", "application/octet-stream"),
+            bytes.clone(),
+        )
         .await;
-    assert_eq!((file.status, file.reason), (FileStatus::Ready, None));
+    // Of a worker that died.
+    let unpublished = format!("acme/{}/{}/poster.jpg", file.id, uuid::Uuid::new_v4());
+    world.put(&unpublished).await;
+    let worker = Worker::start(&world, settings(&world));
+    let file = world.settled(&file).await;
+    worker.stop().await;
+    let objects = world.objects().await;
+    assert_eq!(objects.len(), 3, "{objects:?}");
+    assert_eq!((file.status, &file.reason), (FileStatus::Ready, &None));
     assert_eq!(file.content_type, "video/mp4");
     assert_eq!(file.sha256, sha256(&bytes));
 
@@ -285,7 +297,7 @@ async fn sound_in_a_video_container_is_fine(world: Arc<World>) {
     assert_eq!(file.status, FileStatus::Ready);
     let media = world.catalog.media(file.id).await.unwrap().unwrap();
     assert_eq!(media.video_codec, None);
-    assert_eq!(world.catalog.outputs(file.id).await.unwrap(), []);
+    assert_eq!(world.output(&file, "poster.jpg").await, None);
     assert_eq!(media.audio_codec.as_deref(), Some("aac"));
 }
 
