@@ -17,10 +17,13 @@ use crate::auth::{
 };
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::causes::causes;
-use crate::config::{self, Backends, Config, CorsOrigins, Database, DatabaseAddress, KeysFrom};
-use crate::files::{Files, Settings};
+use crate::config::{
+    self, Backends, Config, CorsOrigins, Database, DatabaseAddress, KeysFrom, Video,
+};
+use crate::files::{Files, Settings, Studio, Tools};
 use crate::store::{Keys, Store, StoreSettings};
 use crate::telemetry::Metrics;
+use crate::worker;
 
 /// How often the database is tried at the start before the process gives up: half a minute, then
 /// Kubernetes begins anew.
@@ -100,6 +103,22 @@ impl App {
             store,
             files,
         })
+    }
+
+    /// How a worker works, as it is configured; without ffmpeg it works on no videos.
+    pub fn worker(video: &Video) -> worker::Settings {
+        let studio = Tools::find(video.limits.clone()).map(|tools| Studio {
+            tools,
+            wanted: video.wanted.clone(),
+            scratch: video.scratch.clone(),
+        });
+        worker::Settings {
+            studio,
+            concurrency: video.concurrency,
+            lease: video.lease,
+            max_attempts: video.max_attempts,
+            ..worker::Settings::default()
+        }
     }
 
     /// What the HTTP layer needs.

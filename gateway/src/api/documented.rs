@@ -98,6 +98,13 @@ impl Statuses for Plain {
     const OWN: &'static [u16] = &[404, 422];
 }
 
+/// Of an operation that changes a file in a state of its own.
+pub struct Changing;
+
+impl Statuses for Changing {
+    const OWN: &'static [u16] = &[404, 409, 422];
+}
+
 /// Of an operation that answers with a file's bytes.
 pub struct Reading;
 
@@ -149,7 +156,7 @@ fn failure(status: u16) -> MetaResponse {
         404 => "Not found",
         408 => "The body broke off; what arrived is kept",
         409 => {
-            "The upload stands at another offset, or a request with this idempotency key is being carried out"
+            "The upload stands at another offset, a request with this idempotency key is being carried out, or the file is in another state"
         }
         410 => "The upload has expired",
         412 => "A condition of the request does not hold",

@@ -36,7 +36,7 @@ const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 
 /// Whose pages may embed the answer without reading it (the Fetch standard, 3.7).
-const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+pub const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// The longest that a presigned URL is good for when no file token says less.
 const REDIRECT_LIFETIME: Duration = Duration::from_secs(300);
@@ -51,7 +51,8 @@ pub enum Freshness {
 }
 
 impl Freshness {
-    fn header(self) -> String {
+    /// `Cache-Control`.
+    pub fn header(self) -> String {
         match self {
             Self::AskAgain => "private, no-cache".to_owned(),
             Self::Until(remaining) => format!("private, max-age={}", remaining.as_secs()),
@@ -60,7 +61,7 @@ impl Freshness {
 
     /// A token in the URL is there for `<video src>` on pages of any origin, also those that are
     /// isolated (COEP); what came with a header was fetched, and nobody can embed it.
-    fn embedding(self) -> &'static str {
+    pub fn embedding(self) -> &'static str {
         match self {
             Self::AskAgain => "same-origin",
             Self::Until(_) => "cross-origin",

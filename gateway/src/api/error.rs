@@ -23,6 +23,12 @@ impl From<FilesError> for Problem {
             FilesError::NotFound => {
                 Self::new(StatusCode::NOT_FOUND, "file_not_found", "File not found")
             }
+            FilesError::NoOutput { name, processing } => no_output(&name, processing),
+            FilesError::NotFailed => Self::new(
+                StatusCode::CONFLICT,
+                "not_failed",
+                "The file is not failed; only the work on a failed file can be begun anew",
+            ),
             FilesError::TokenRevoked => refused("token_revoked", error.to_string()),
             FilesError::AdminOnly => Self::new(
                 StatusCode::FORBIDDEN,
@@ -140,6 +146,16 @@ impl From<AuthError> for Problem {
                 .with(RETRY_AFTER, RETRY_SECONDS)
             }
         }
+    }
+}
+
+fn no_output(name: &str, processing: bool) -> Problem {
+    let problem = |code, detail| Problem::new(StatusCode::NOT_FOUND, code, detail);
+    if processing {
+        let detail = format!("There is no {name} yet: the file is being processed");
+        problem("output_not_ready", detail).with(RETRY_AFTER, RETRY_SECONDS)
+    } else {
+        problem("output_not_found", format!("The file has no {name}"))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod allow;
 mod bearer;
+mod carry;
 pub mod conditions;
 mod cors;
 mod deprecation;

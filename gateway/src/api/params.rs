@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaParamIn, MetaSchemaRef, Registry};
 use poem_openapi::types::Type;
-use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+use poem_openapi::{ApiExtractor, ApiExtractorType, Enum, ExtractParamOptions};
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -54,6 +54,23 @@ impl Parameter for bool {
             "true" | "1" | "yes" | "on" => Ok(true),
             "false" | "0" | "no" | "off" => Ok(false),
             _ => Err(("Input should be a valid boolean", "bool_parsing")),
+        }
+    }
+}
+
+/// Which form of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+pub enum Variant {
+    /// As it was uploaded.
+    Original,
+}
+
+impl Parameter for Variant {
+    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, Wrong> {
+        match text.ok_or(MISSING)?.as_ref() {
+            "original" => Ok(Self::Original),
+            _ => Err(("Input should be 'original'", "enum")),
         }
     }
 }
@@ -145,6 +162,11 @@ impl Fields {
     /// The value, or `None` and a note of what is wrong with it.
     pub fn take<T>(&mut self, field: Result<T, FieldError>) -> Option<T> {
         field.map_err(|error| self.0.push(error)).ok()
+    }
+
+    /// Whether nothing is wrong so far.
+    pub fn is_fine(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Everything that is wrong, as one problem.

@@ -47,15 +47,27 @@ impl Lease {
     }
 }
 
-/// Takes the job that waits longest. `=` with a scalar subquery: it is evaluated once, where
-/// `IN` could be evaluated again and take more than one.
+/// A video of this many bytes goes ahead of larger ones of its owner.
+const SMALL_BYTES: i64 = 32 << 20;
+/// A job that has waited for this long goes ahead as if it were small.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// After this long without a job, an owner's turn is forgotten.
+const TURN_FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
+
+/// Takes the job that is next: owners take turns, the one that has waited longest for its turn
+/// first; within an owner small videos come first, then older ones. `=` with a scalar subquery: it
+/// is evaluated once, where `IN` could be evaluated again and take more than one.
 macro_rules! take {
     ($lock:literal) => {
         concat!(
             "UPDATE jobs SET state = 'running', attempts = attempts + 1, lease_token = $1, \
-             lease_until = $2 WHERE id = (SELECT id FROM jobs \
-             WHERE (state = 'queued' AND run_after <= $3) OR (state = 'running' AND lease_until < $3) \
-             ORDER BY run_after LIMIT 1",
+             lease_until = $2, progress = 0 WHERE id = (SELECT jobs.id FROM jobs \
+             JOIN files ON files.id = jobs.file_id LEFT JOIN turns ON turns.owner = files.owner \
+             WHERE (jobs.state = 'queued' AND jobs.run_after <= $3) \
+             OR (jobs.state = 'running' AND jobs.lease_until < $3) \
+             ORDER BY CASE WHEN turns.owner IS NULL THEN 0 ELSE 1 END, turns.taken_at, \
+             CASE WHEN files.size <= $4 OR jobs.run_after < $5 THEN 0 ELSE 1 END, \
+             jobs.run_after LIMIT 1",
             $lock,
             ") RETURNING id, file_id, attempts, lease_token"
         )
@@ -70,61 +82,61 @@ impl Catalog {
     pub async fn take_job(&self, lease: Duration) -> Result<Option<Job>, CatalogError> {
         let now = self.now().await?;
         let until = after(now, lease);
+        let patience = before(now, PATIENCE);
+        let forgotten = before(now, TURN_FORGOTTEN);
         let token = Uuid::new_v4();
-        // One statement either way; on SQLite the one writer is the lock.
-        match &self.pool {
-            Pool::Sqlite { .. } => write!(self, "take a job", |tx| {
-                sqlx::query_as::<_, Job>(take!(""))
-                    .bind(token)
-                    .bind(until)
-                    .bind(now)
-                    .fetch_optional(&mut *tx)
-                    .await?
-            }),
-            Pool::Postgres(_) => write!(self, "take a job", |tx| {
-                sqlx::query_as::<_, Job>(take!(" FOR UPDATE SKIP LOCKED"))
-                    .bind(token)
-                    .bind(until)
-                    .bind(now)
-                    .fetch_optional(&mut *tx)
-                    .await?
-            }),
-        }
+        // One transaction either way; on SQLite the one writer is the lock.
+        let statement = match &self.pool {
+            Pool::Sqlite { .. } => take!(""),
+            Pool::Postgres(_) => take!(" FOR UPDATE OF jobs SKIP LOCKED"),
+        };
+        write!(self, "take a job", |tx| {
+            let job = sqlx::query_as::<_, Job>(statement)
+                .bind(token)
+                .bind(until)
+                .bind(now)
+                .bind(SMALL_BYTES)
+                .bind(patience)
+                .fetch_optional(&mut *tx)
+                .await?;
+            if let Some(job) = &job {
+                sqlx::query(
+                    "INSERT INTO turns (owner, taken_at) SELECT owner, $2 FROM files WHERE id = $1 \
+                     ON CONFLICT (owner) DO UPDATE SET taken_at = excluded.taken_at",
+                )
+                .bind(job.file_id)
+                .bind(now)
+                .execute(&mut *tx)
+                .await?;
+                sqlx::query("DELETE FROM turns WHERE taken_at < $1")
+                    .bind(forgotten)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            job
+        })
     }
 
-    /// Holds a job longer; false when it is no longer ours.
+    /// Holds a job longer, and writes down how far it is, in percent; false when it is no longer
+    /// ours.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn extend_lease(&self, held: Lease, lease: Duration) -> Result<bool, CatalogError> {
+    pub async fn extend_lease(
+        &self,
+        held: Lease,
+        lease: Duration,
+        percent: u8,
+    ) -> Result<bool, CatalogError> {
         let until = after(self.now().await?, lease);
         write!(self, "hold a job", |tx| {
             sqlx::query(
-                "UPDATE jobs SET lease_until = $3 \
+                "UPDATE jobs SET lease_until = $3, progress = $4 \
                  WHERE id = $1 AND lease_token = $2 AND state = 'running'",
             )
             .bind(held.job)
             .bind(held.token)
             .bind(until)
-            .execute(&mut *tx)
-            .await?
-            .rows_affected()
-                == 1
-        })
-    }
-
-    /// Writes down how far a job is, in percent; false when it is no longer ours.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn progress_job(&self, held: Lease, percent: u8) -> Result<bool, CatalogError> {
-        write!(self, "write down progress", |tx| {
-            sqlx::query(
-                "UPDATE jobs SET progress = $3 \
-                 WHERE id = $1 AND lease_token = $2 AND state = 'running'",
-            )
-            .bind(held.job)
-            .bind(held.token)
             .bind(i64::from(percent.min(100)))
             .execute(&mut *tx)
             .await?
@@ -307,6 +319,38 @@ impl Catalog {
         })
     }
 
+    /// Puts the job of a file back that was given up, as if it had never been tried; the file is
+    /// `processing` again. False when it was not given up.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn revive_job(&self, file: Uuid) -> Result<bool, CatalogError> {
+        let now = self.now().await?;
+        write!(self, "put a job back", |tx| {
+            let revived = sqlx::query(
+                "UPDATE jobs SET state = 'queued', attempts = 0, run_after = $2, progress = 0 \
+                 WHERE file_id = $1 AND state = 'dead'",
+            )
+            .bind(file)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+                == 1;
+            if revived {
+                sqlx::query(
+                    "UPDATE files SET status = $2, reason = NULL \
+                     WHERE id = $1 AND status = 'failed'",
+                )
+                .bind(file)
+                .bind(Status::Processing.as_str())
+                .execute(&mut *tx)
+                .await?;
+            }
+            revived
+        })
+    }
+
     /// The database's clock. SQLite's is this machine's.
     pub(super) async fn now(&self) -> Result<DateTime<Utc>, CatalogError> {
         match &self.pool {
@@ -334,5 +378,12 @@ pub(super) fn after(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(wait)
         .ok()
         .and_then(|wait| now.checked_add_signed(wait))
+        .unwrap_or(now)
+}
+
+fn before(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(wait)
+        .ok()
+        .and_then(|wait| now.checked_sub_signed(wait))
         .unwrap_or(now)
 }

@@ -27,10 +27,10 @@ pub(crate) async fn run(arguments: &ConfigArguments) -> anyhow::Result<()> {
     let config = arguments.sources_and_logs()?.config()?;
     let keys = Keys::Folder(config.backends.store.credentials.clone());
     let listener = listen(&config)?;
-    let settings = Settings::default();
+    let settings = App::worker(&config.backends.video);
     // Beside an own worker this process knows whether videos are worked on; otherwise the worker's
     // Deployment does.
-    let video = !config.server.embedded_worker || settings.tools.is_some();
+    let video = !config.server.embedded_worker || settings.studio.is_some();
     let stop = server::told_to_stop().context("failed to listen for signals")?;
     let open = App::open(&config.backends, keys, video);
     match unless_stopped(stop, open).await {

@@ -29,7 +29,7 @@ pub(crate) async fn run(arguments: &ConfigArguments) -> anyhow::Result<()> {
     };
     let app = app?;
     info!(organization = backends.organization, "working");
-    let worker = Worker::start(app.files.clone(), Settings::default());
+    let worker = Worker::start(app.files.clone(), App::worker(&backends.video));
     stop.await;
     worker.stop().await;
     app.files.settle().await;

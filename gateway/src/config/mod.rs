@@ -19,6 +19,7 @@ mod sources;
 mod store;
 mod tokens;
 mod uploads;
+mod video;
 
 pub use access::{Access, Delivery, LocationStream};
 pub use auth::{Auth, KeysFrom};
@@ -30,6 +31,7 @@ pub use sources::{Origin, Sources};
 pub use store::Store;
 pub use tokens::Tokens;
 pub use uploads::Uploads;
+pub use video::Video;
 
 use crate::files::Quota;
 use reader::Reader;
@@ -49,6 +51,8 @@ pub struct Backends {
     pub quota: Quota,
     /// Who may read by location, and how bytes are handed out.
     pub access: Access,
+    /// How videos are worked on.
+    pub video: Video,
 }
 
 /// Everything that `serve` needs.
@@ -103,6 +107,7 @@ impl Backends {
             uploads: Uploads::from(reader),
             quota: quota::quota(reader),
             access: Access::from(reader),
+            video: Video::from(reader),
         }
     }
 }

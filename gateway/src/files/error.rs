@@ -13,6 +13,17 @@ pub enum FilesError {
     /// It does not exist, or the caller may not know that it does.
     #[error("file not found")]
     NotFound,
+    /// Nothing of this name was made of the file, or not yet.
+    #[error("there is no {name} of the file")]
+    NoOutput {
+        /// The name.
+        name: String,
+        /// Whether a worker is still at it, or will be.
+        processing: bool,
+    },
+    /// The work on the file was not given up, so it can't be begun anew.
+    #[error("the work on the file was not given up")]
+    NotFailed,
     /// The file token was revoked after it was made.
     #[error("the file token was revoked")]
     TokenRevoked,

@@ -27,9 +27,12 @@ pub use service::{Files, Settings};
 pub use tokens::Opened;
 pub use type_rules::{NoTypePattern, TypePattern, TypeRule, TypeRules};
 pub use upload::{BodyError, Earlier, Fingerprint, KeyHold, Repeat, UploadBatch};
-pub use video::{Made, VideoError};
+pub use video::{Made, Media, Metadata, Studio, VideoError};
 
 pub use crate::catalog::{Quota, QuotaExceeded, QuotaKind};
+pub use crate::media::{
+    AudioTrack, Limits as VideoLimits, MASTER, POSTER_JPEG, POSTER_WEBP, THUMBNAILS, Tools, Wanted,
+};
 pub use crate::store::Body;
 
 /// How the names of temporary folders begin, so that what a killed worker left can be told apart.

@@ -1,75 +1,98 @@
 //! One child process, and its end.
 
-use std::ffi::OsStr;
+use std::fs;
+use std::future::Future;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::{io, str};
+use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::process::{ChildStdout, Command};
 
 use super::{Limits, MediaError};
 
-/// How much of standard output is kept; a program that says more waits, and runs out of time.
+/// How much of standard output is kept; a program that says more is not waited for.
 const STDOUT_BYTES: u64 = 1024 * 1024;
 /// How much of the end of standard error is kept.
 const COMPLAINT_BYTES: usize = 2048;
-/// A child may use this many processors' time while it runs.
-const PROCESSORS: u64 = 4;
+/// How often the folder is looked at.
+const LOOK: Duration = Duration::from_millis(500);
 
-/// Runs a program in `folder` and gives its standard output back. Dropped, or out of time, it is
-/// killed with its whole process group.
-pub(super) async fn run(
-    name: &'static str,
-    program: &Path,
-    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
-    folder: &Path,
-    limits: Limits,
-) -> Result<Vec<u8>, MediaError> {
-    let failed = |source| MediaError::Run {
-        program: name,
-        source,
-    };
-    let mut child = Command::new(program)
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(failed)?;
-    let group = Group::of(child.id()).map_err(failed)?;
-    group.limit(limits).map_err(failed)?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let ended = async {
-        let (stdout, complaint, status) =
-            tokio::join!(beginning(stdout), ending(stderr), child.wait());
-        Ok((stdout?, complaint?, status?))
-    };
-    let (stdout, complaint, status) = tokio::time::timeout(limits.time, ended)
-        .await
-        .map_err(|_| MediaError::TimedOut {
-            program: name,
-            limit: limits.time,
-        })?
-        .map_err(failed)?;
-    // The child was waited for: its number may soon be somebody else's.
-    group.forget();
-    match (status.success(), status.signal()) {
-        (true, _) => Ok(stdout),
-        (false, Some(signal)) => Err(MediaError::Killed {
-            program: name,
-            signal,
-        }),
-        (false, None) => Err(MediaError::Refused {
-            program: name,
-            complaint,
-        }),
+/// A program that is about to run in `folder`.
+pub(super) struct Child<'a> {
+    /// What to call it.
+    pub(super) name: &'static str,
+    /// The program, after what it is started with.
+    pub(super) line: Vec<String>,
+    /// Its working directory, where it reads and writes.
+    pub(super) folder: &'a Path,
+    /// How much it may use.
+    pub(super) limits: &'a Limits,
+}
+
+impl Child<'_> {
+    /// Runs it and gives its standard output back. Dropped, or beyond a limit, it is killed with its
+    /// whole process group.
+    pub(super) async fn output(self) -> Result<Vec<u8>, MediaError> {
+        self.run(beginning).await
+    }
+
+    /// The same, with each `out_time_us=` that ffmpeg's `-progress pipe:1` prints passed to
+    /// `report`, in microseconds.
+    pub(super) async fn reporting(self, report: impl Fn(u64) + Send) -> Result<(), MediaError> {
+        self.run(|stdout| times(stdout, report)).await
+    }
+
+    async fn run<T, F>(
+        self,
+        consume: impl FnOnce(Option<ChildStdout>) -> F,
+    ) -> Result<T, MediaError>
+    where
+        F: Future<Output = io::Result<T>>,
+    {
+        let program = self.name;
+        let failed = |source| MediaError::Run { program, source };
+        let (first, arguments) = self
+            .line
+            .split_first()
+            .ok_or_else(|| failed(io::Error::other("no program")))?;
+        let mut child = Command::new(first)
+            .args(arguments)
+            .current_dir(self.folder)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        let group = Group::of(child.id()).map_err(failed)?;
+        group.limit(self.limits).map_err(failed)?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let ended = async {
+            // One by one where one fails: the others would be waited for in vain.
+            tokio::try_join!(consume(stdout), ending(stderr), child.wait())
+        };
+        let (value, complaint, status) = tokio::select! {
+            ended = ended => ended.map_err(failed)?,
+            () = tokio::time::sleep(self.limits.time) => {
+                return Err(MediaError::TimedOut { program, limit: self.limits.time });
+            }
+            () = overflow(self.folder, self.limits.scratch_bytes) => {
+                return Err(MediaError::ScratchFull { program, limit: self.limits.scratch_bytes });
+            }
+        };
+        // The child was waited for: its number may soon be somebody else's.
+        group.forget();
+        match (status.success(), status.signal()) {
+            (true, _) => Ok(value),
+            (false, Some(signal)) => Err(MediaError::Killed { program, signal }),
+            (false, None) => Err(MediaError::Refused { program, complaint }),
+        }
     }
 }
 
@@ -87,11 +110,12 @@ impl Group {
 
     /// Set from outside and just after the start: setting them in the child needs unsafe code. One
     /// that has ended already can't be limited, and need not be.
-    fn limit(&self, limits: Limits) -> io::Result<()> {
-        let seconds = limits.time.as_secs().saturating_mul(PROCESSORS);
+    fn limit(&self, limits: &Limits) -> io::Result<()> {
+        let threads = u64::from(limits.threads.max(1));
+        let seconds = limits.time.as_secs().saturating_mul(threads);
         for (resource, most) in [
             (Resource::As, limits.memory_bytes),
-            (Resource::Fsize, limits.output_bytes),
+            (Resource::Fsize, limits.scratch_bytes),
             (Resource::Cpu, seconds.max(1)),
             (Resource::Core, 0),
         ] {
@@ -121,15 +145,65 @@ impl Drop for Group {
     }
 }
 
-async fn beginning(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+/// Ends when `folder` holds more than `limit` bytes. A limit on each file alone would let a child
+/// fill the disk with many.
+async fn overflow(folder: &Path, limit: u64) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let folder = folder.to_owned();
+        let held = tokio::task::spawn_blocking(move || held(folder)).await;
+        if held.is_ok_and(|held| held > limit) {
+            return;
+        }
+    }
+}
+
+/// The bytes in a folder and those below. What vanishes meanwhile counts nothing.
+fn held(folder: PathBuf) -> u64 {
+    let mut folders = vec![folder];
+    let mut held = 0_u64;
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(folder) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                Ok(metadata) => held = held.saturating_add(metadata.len()),
+                Err(_) => {}
+            }
+        }
+    }
+    held
+}
+
+async fn beginning(pipe: Option<ChildStdout>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if let Some(pipe) = pipe {
         pipe.take(STDOUT_BYTES).read_to_end(&mut bytes).await?;
     }
+    if bytes.len() as u64 == STDOUT_BYTES {
+        return Err(io::Error::other("it says too much"));
+    }
     Ok(bytes)
 }
 
-/// Reads all and keeps the end, as text without control characters.
+async fn times(pipe: Option<ChildStdout>, report: impl Fn(u64)) -> io::Result<()> {
+    let Some(pipe) = pipe else {
+        return Ok(());
+    };
+    let mut lines = BufReader::new(pipe).lines();
+    while let Some(line) = lines.next_line().await? {
+        let time = line.strip_prefix("out_time_us=");
+        if let Some(time) = time.and_then(|time| time.trim().parse().ok()) {
+            report(time);
+        }
+    }
+    Ok(())
+}
+
+/// Reads all and keeps the end, as text without control characters, addresses of structures in
+/// memory, or the name of the temporary file.
 async fn ending(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
     let mut kept = Vec::new();
     if let Some(mut pipe) = pipe {
@@ -145,36 +219,56 @@ async fn ending(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
         }
     }
     let text = String::from_utf8_lossy(&kept);
-    let lines: Vec<_> = text
+    let mut lines: Vec<_> = text
         .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty())
+        .map(|line| said(line.trim()))
+        .filter(|line| !line.is_empty() && !line.starts_with("Last message repeated"))
         .collect();
-    let text = lines.join("; ");
-    Ok(text.replace(char::is_control, " "))
+    lines.dedup();
+    Ok(lines.join("; ").replace(char::is_control, " "))
 }
+
+/// A line without who says it: `[mov,mp4 @ 0x55d0] moov atom not found`, `file:source: no`.
+fn said(line: &str) -> &str {
+    let line = match line.split_once("] ") {
+        Some((who, what)) if who.starts_with('[') && who.contains(" @ ") => what,
+        _ => line,
+    };
+    let line = match line.split_once(": ") {
+        Some((who, what)) if who.starts_with("file:") => what,
+        _ => line,
+    };
+    // What follows is the list, which is long.
+    let refusal = line.find(NOT_ALLOWED).map(|at| at + NOT_ALLOWED.len());
+    &line[..refusal.unwrap_or(line.len())]
+}
+
+const NOT_ALLOWED: &str = " not on whitelist";
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::*;
+
+    async fn limited(script: &str, limits: Limits) -> Result<Vec<u8>, MediaError> {
+        let folder = tempfile::tempdir().unwrap();
+        let child = Child {
+            name: "sh",
+            line: ["/bin/sh", "-c", script].map(String::from).to_vec(),
+            folder: folder.path(),
+            limits: &limits,
+        };
+        child.output().await
+    }
 
     async fn shell(script: &str, time: Duration) -> Result<Vec<u8>, MediaError> {
         let limits = Limits {
             time,
-            output_bytes: 4096,
+            scratch_bytes: 4096,
             ..Limits::default()
         };
-        let folder = tempfile::tempdir().unwrap();
-        run(
-            "sh",
-            Path::new("/bin/sh"),
-            ["-c", script],
-            folder.path(),
-            limits,
-        )
-        .await
+        limited(script, limits).await
     }
 
     const LONG: Duration = Duration::from_secs(20);
@@ -186,11 +280,45 @@ mod tests {
         assert_eq!(error.unwrap_err().to_string(), "sh refused the file: a;  b");
     }
 
+    #[test]
+    fn a_complaint_names_no_file_and_no_address() {
+        assert_eq!(
+            said("[mov,mp4 @ 0x55d0] moov atom not found"),
+            "moov atom not found"
+        );
+        assert_eq!(said("file:source: Invalid data"), "Invalid data");
+        assert_eq!(said("[a] b: c"), "[a] b: c");
+        let refusal = "[avi @ 0x55d0] Codec (x) not on whitelist 'h264,hevc'";
+        assert_eq!(said(refusal), "Codec (x) not on whitelist");
+    }
+
+    #[tokio::test]
+    async fn times_are_reported() {
+        let (folder, limits) = (tempfile::tempdir().unwrap(), Limits::default());
+        let script = "printf 'frame=1\\nout_time_us=N/A\\nout_time_us=1500\\nout_time_us=9\\n'";
+        let child = Child {
+            name: "sh",
+            line: ["/bin/sh", "-c", script].map(String::from).to_vec(),
+            folder: folder.path(),
+            limits: &limits,
+        };
+        let seen = std::sync::Mutex::new(Vec::new());
+        let report = |time| seen.lock().unwrap().push(time);
+        child.reporting(report).await.unwrap();
+        assert_eq!(*seen.lock().unwrap(), [1500, 9]);
+    }
+
     #[tokio::test]
     async fn the_environment_is_empty() {
         let output = shell("/usr/bin/env", LONG).await.unwrap();
         let output = String::from_utf8(output).unwrap();
         assert!(!output.contains("HOME="), "{output}");
+    }
+
+    #[tokio::test]
+    async fn one_that_says_too_much_is_not_waited_for() {
+        let error = shell("exec cat /dev/zero", LONG).await.unwrap_err();
+        assert!(matches!(error, MediaError::Run { .. }));
     }
 
     #[tokio::test]
@@ -206,10 +334,10 @@ mod tests {
             .unwrap_err();
         assert!(matches!(error, MediaError::TimedOut { .. }));
         assert!(started.elapsed() < LONG);
-        let pid = std::fs::read_to_string(folder.path().join("pid")).unwrap();
+        let pid = fs::read_to_string(folder.path().join("pid")).unwrap();
         let status = format!("/proc/{}/status", pid.trim());
         for _ in 0..100 {
-            match std::fs::read_to_string(&status) {
+            match fs::read_to_string(&status) {
                 Ok(status) if !status.contains("zombie") => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
@@ -227,5 +355,12 @@ mod tests {
             error,
             Err(MediaError::Killed { .. } | MediaError::Refused { .. })
         ));
+    }
+
+    #[tokio::test]
+    async fn one_that_writes_too_many_files_is_stopped() {
+        let script = "mkdir d; for n in 1 2 3; do head -c 2000 /dev/zero > d/$n; done; sleep 30";
+        let error = shell(script, LONG).await.unwrap_err();
+        assert!(matches!(error, MediaError::ScratchFull { .. }), "{error}");
     }
 }

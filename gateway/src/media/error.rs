@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-/// A child that did not do what it was asked.
+/// A child that did not do what it was asked, or a video that no child is let near.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
     /// The program looked at the file and refused it: it would do so again.
@@ -14,6 +14,9 @@ pub enum MediaError {
         /// The end of what it said.
         complaint: String,
     },
+    /// The file is a video of a kind that is not worked on.
+    #[error("{0}")]
+    OutOfBounds(String),
     /// It was killed, by a limit or by somebody.
     #[error("{program} was killed by signal {signal}")]
     Killed {
@@ -30,7 +33,15 @@ pub enum MediaError {
         /// How long it had.
         limit: Duration,
     },
-    /// It could not be run.
+    /// It filled its folder and was killed with its whole process group.
+    #[error("{program} needed more than {limit} bytes of temporary space")]
+    ScratchFull {
+        /// Which program.
+        program: &'static str,
+        /// How much the folder may hold, in bytes.
+        limit: u64,
+    },
+    /// It could not be run, or what it wrote could not be read.
     #[error("{program} could not be run")]
     Run {
         /// Which program.

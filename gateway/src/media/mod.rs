@@ -1,49 +1,35 @@
 //! Video: ffprobe and ffmpeg as child processes.
 //!
-//! What they read is a stranger's file, so a child gets no network protocol, only the demuxers of
-//! containers that an upload can be recognized as, an empty environment, its own folder and process
-//! group, and limits on time, CPU, memory and output.
+//! What they read is a stranger's file, so a child gets no network, only the demuxers of containers
+//! that an upload can be recognized as and the decoders of a list, an empty environment, its own
+//! folder and process group, and limits on time, CPU, memory and space.
 
+mod arguments;
 mod child;
+mod copy;
+mod encode;
 mod error;
-mod faststart;
+mod facts;
+mod grid;
+mod join;
 mod layout;
+mod limits;
+mod make;
+mod plan;
+mod playlist;
 mod poster;
 mod probe;
+mod thumbnails;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use child::Child;
 pub use error::MediaError;
+pub use facts::{AudioTrack, Facts, VideoTrack};
 pub use layout::starts_late;
-pub use probe::Probe;
-
-/// Protocols that a child may open: no network, whatever a playlist or a reference in a file says.
-const PROTOCOLS: &str = "file,pipe";
-/// Demuxers that a child may use, so that no file can turn into a playlist or a script.
-const DEMUXERS: &str =
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,asf,mpeg,mpegts,mpegvideo,ogg";
-
-/// How much one child may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Time on the wall; after it the process group is killed.
-    pub time: Duration,
-    /// Address space, in bytes.
-    pub memory_bytes: u64,
-    /// The largest file that it may write, in bytes.
-    pub output_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            time: Duration::from_secs(15 * 60),
-            memory_bytes: 4 << 30,
-            output_bytes: 64 << 30,
-        }
-    }
-}
+pub use limits::Limits;
+pub use make::{FASTSTART, MASTER, Output, POSTER_JPEG, POSTER_WEBP, THUMBNAILS};
+pub use plan::Wanted;
 
 /// The two programs, and how much they may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +37,7 @@ pub struct Tools {
     ffmpeg: PathBuf,
     ffprobe: PathBuf,
     limits: Limits,
+    isolation: Vec<String>,
 }
 
 impl Tools {
@@ -60,7 +47,55 @@ impl Tools {
             ffmpeg: on_path("ffmpeg")?,
             ffprobe: on_path("ffprobe")?,
             limits,
+            isolation: on_path("unshare")
+                .map(|unshare| limits::isolation(&unshare))
+                .unwrap_or_default(),
         })
+    }
+
+    /// Whether the programs run without a network. Without, only the protocols that they may use
+    /// keep them from it.
+    pub fn are_isolated(&self) -> bool {
+        !self.isolation.is_empty()
+    }
+
+    /// How much the programs may use.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn ffprobe<'a>(
+        &self,
+        folder: &'a Path,
+        limits: &'a Limits,
+        arguments: Vec<String>,
+    ) -> Child<'a> {
+        self.child("ffprobe", &self.ffprobe, folder, limits, arguments)
+    }
+
+    fn ffmpeg<'a>(&'a self, folder: &'a Path, arguments: Vec<String>) -> Child<'a> {
+        let mut all = arguments::before();
+        all.extend(arguments);
+        self.child("ffmpeg", &self.ffmpeg, folder, &self.limits, all)
+    }
+
+    fn child<'a>(
+        &self,
+        name: &'static str,
+        program: &Path,
+        folder: &'a Path,
+        limits: &'a Limits,
+        arguments: Vec<String>,
+    ) -> Child<'a> {
+        let mut line = self.isolation.clone();
+        line.push(program.display().to_string());
+        line.extend(arguments);
+        Child {
+            name,
+            line,
+            folder,
+            limits,
+        }
     }
 }
 
@@ -69,16 +104,4 @@ fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))
         .find(|file| Path::is_file(file))
-}
-
-/// The arguments with which both programs open `source`, a file name within the child's folder.
-fn input(source: &str) -> [String; 6] {
-    [
-        "-protocol_whitelist".into(),
-        PROTOCOLS.into(),
-        "-format_whitelist".into(),
-        DEMUXERS.into(),
-        "-i".into(),
-        format!("file:{source}"),
-    ]
 }

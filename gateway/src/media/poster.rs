@@ -2,68 +2,58 @@
 
 use std::path::Path;
 
-use super::{MediaError, Tools, child, input};
+use super::arguments::texts;
+use super::encode::prepared;
+use super::facts::{Facts, VideoTrack};
+use super::make::{POSTER_JPEG, POSTER_WEBP};
+use super::{MediaError, Tools};
 
 /// The widest picture, in pixels.
 const WIDEST: u32 = 1280;
 /// How far into the video the picture is taken at most: beginnings are often black.
 const LATEST_MS: i64 = 3000;
+/// Of how many pictures in a row the most usual one is taken.
+const CANDIDATES: u32 = 50;
 
 impl Tools {
-    /// Writes a JPEG of a moment near the beginning of `source` to `target`, both in `folder`. None
-    /// when the file has no picture at that moment, or none that can be decoded.
+    /// Writes a picture of a moment near the beginning, as JPEG and as WebP. False when there is no
+    /// picture at that moment, or none that can be decoded.
     ///
     /// # Errors
     /// When ffmpeg can't be run or does not end.
-    pub async fn poster(
+    pub(super) async fn poster(
         &self,
         folder: &Path,
         source: &str,
-        target: &str,
-        duration_ms: Option<i64>,
-    ) -> Result<Option<()>, MediaError> {
-        let moment = (duration_ms.unwrap_or(0) / 10).clamp(0, LATEST_MS);
+        facts: &Facts,
+        video: &VideoTrack,
+    ) -> Result<bool, MediaError> {
+        let moment = (facts.duration_ms.unwrap_or(0) / 10).clamp(0, LATEST_MS);
         let seek = format!("{}.{:03}", moment / 1000, moment % 1000);
-        let before = [
-            "-nostdin",
-            "-v",
-            "error",
-            "-hide_banner",
-            "-y",
-            "-threads",
-            "2",
-            "-ss",
-            &seek,
-        ];
-        let scale = format!("scale=w='min({WIDEST},iw)':h=-2");
-        let after = [
-            "-map",
-            "0:V:0",
-            "-an",
-            "-sn",
-            "-dn",
-            "-frames:v",
-            "1",
-            "-vf",
-            &scale,
-            "-q:v",
-            "4",
-            "-f",
-            "image2",
-            "-update",
-            "1",
-            target,
-        ];
-        let arguments = before.map(String::from).into_iter();
-        let arguments = arguments
-            .chain(input(source))
-            .chain(after.map(String::from));
-        match child::run("ffmpeg", &self.ffmpeg, arguments, folder, self.limits).await {
+        let mut arguments = self.threads().to_vec();
+        arguments.extend(texts(&["-ss", &seek]));
+        arguments.extend(self.input(source));
+        let filters = format!(
+            "[0:V:0]{}thumbnail={CANDIDATES},scale=w='min({WIDEST},iw*sar)':h=-2,setsar=1,\
+             format=yuvj420p,split=2[jpeg][webp]",
+            prepared(video)
+        );
+        arguments.extend(texts(&["-filter_complex", &filters]));
+        let still = ["-frames:v", "1", "-f", "image2", "-update", "1"];
+        for (map, quality, target) in [("[jpeg]", "4", POSTER_JPEG), ("[webp]", "80", POSTER_WEBP)]
+        {
+            arguments.extend(texts(&["-map", map, "-q:v", quality]));
+            arguments.extend(texts(&still));
+            arguments.push(target.to_owned());
+        }
+        match self.ffmpeg(folder, arguments).output().await {
             // It succeeds without a picture when there is none at that moment.
-            Ok(_) => Ok(folder.join(target).is_file().then_some(())),
+            Ok(_) => Ok([POSTER_JPEG, POSTER_WEBP]
+                .iter()
+                .all(|name| folder.join(name).is_file())),
             Err(error @ MediaError::Refused { .. }) => {
                 tracing::info!(%error, "no poster could be made");
-                Ok(None)
+                Ok(false)
             }
             Err(error) => Err(error),
         }

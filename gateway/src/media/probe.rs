@@ -1,49 +1,52 @@
 //! What is in a video.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{MediaError, Tools, child, input};
+use super::facts::{AudioTrack, Facts, VideoTrack};
+use super::{Limits, MediaError, Tools};
 
-/// What ffprobe says of a file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Probe {
-    /// How long it plays, in milliseconds.
-    pub duration_ms: Option<i64>,
-    /// Width of the first video stream as it is shown, in pixels.
-    pub width: Option<i64>,
-    /// Height of the first video stream as it is shown, in pixels.
-    pub height: Option<i64>,
-    /// ffmpeg's name of the first video stream's codec.
-    pub video_codec: Option<String>,
-    /// ffmpeg's name of the first audio stream's codec.
-    pub audio_codec: Option<String>,
-}
+/// Looking at a file takes seconds; what takes longer has been made to.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Only what is looked at: tags may be as large as the file.
+const ENTRIES: &str = "format=format_name,duration,bit_rate:\
+    stream=codec_type,codec_name,profile,pix_fmt,width,height,sample_aspect_ratio,avg_frame_rate,\
+    duration,bit_rate,color_transfer,field_order,channels,sample_rate:\
+    stream_tags=language,title:stream_disposition=attached_pic:stream_side_data=rotation";
 
 impl Tools {
     /// Looks at `source`, a file in `folder`.
     ///
     /// # Errors
-    /// [`MediaError::Refused`] when it is no video that ffprobe can read.
-    pub async fn probe(&self, folder: &Path, source: &str) -> Result<Probe, MediaError> {
+    /// [`MediaError::Refused`] when it is no video that ffprobe can read, and
+    /// [`MediaError::OutOfBounds`] when it is one that is not worked on.
+    pub async fn probe(&self, folder: &Path, source: &str) -> Result<Facts, MediaError> {
+        let limits = Limits {
+            time: self.limits.time.min(PATIENCE),
+            ..self.limits.clone()
+        };
         let flags = [
             "-v",
             "error",
             "-hide_banner",
             "-of",
             "json",
-            "-show_format",
-            "-show_streams",
+            "-show_entries",
+            ENTRIES,
         ];
-        let arguments = flags.map(String::from).into_iter().chain(input(source));
-        let limits = self.limits;
-        let output = child::run("ffprobe", &self.ffprobe, arguments, folder, limits).await?;
+        let mut arguments = flags.map(String::from).to_vec();
+        arguments.extend(self.input(source));
+        let output = self.ffprobe(folder, &limits, arguments).output().await?;
         let report = serde_json::from_slice(&output).map_err(|error| MediaError::Run {
             program: "ffprobe",
             source: error.into(),
         })?;
-        Ok(summary(report))
+        let facts = summary(report);
+        facts.within(&self.limits)?;
+        Ok(facts)
     }
 }
 
@@ -57,20 +60,39 @@ struct Report {
 
 #[derive(Debug, Default, Deserialize)]
 struct FormatReport {
+    format_name: Option<String>,
     duration: Option<String>,
+    bit_rate: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct StreamReport {
     codec_type: Option<String>,
     codec_name: Option<String>,
+    profile: Option<String>,
+    pix_fmt: Option<String>,
     width: Option<i64>,
     height: Option<i64>,
+    sample_aspect_ratio: Option<String>,
+    avg_frame_rate: Option<String>,
     duration: Option<String>,
+    bit_rate: Option<String>,
+    color_transfer: Option<String>,
+    field_order: Option<String>,
+    channels: Option<i64>,
+    sample_rate: Option<String>,
+    #[serde(default)]
+    tags: Tags,
     #[serde(default)]
     disposition: Disposition,
     #[serde(default)]
     side_data_list: Vec<SideData>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Tags {
+    language: Option<String>,
+    title: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -84,36 +106,106 @@ struct SideData {
     rotation: Option<f64>,
 }
 
-fn summary(report: Report) -> Probe {
-    let first = |kind: &str| {
-        report.streams.iter().find(|stream| {
-            stream.codec_type.as_deref() == Some(kind) && stream.disposition.attached_pic == 0
-        })
-    };
-    let (video, audio) = (first("video"), first("audio"));
-    let (mut width, mut height) = video.map_or((None, None), |v| (v.width, v.height));
-    // A phone held upright records a turned picture and notes the turn beside it.
-    let turned = video.is_some_and(|video| {
-        let mut rotations = video.side_data_list.iter().filter_map(|data| data.rotation);
-        rotations
-            .next()
-            .is_some_and(|degrees| (degrees / 90.0).round() as i64 % 2 != 0)
-    });
-    if turned {
-        std::mem::swap(&mut width, &mut height);
+impl StreamReport {
+    fn is(&self, kind: &str) -> bool {
+        self.codec_type.as_deref() == Some(kind) && self.disposition.attached_pic == 0
     }
-    let duration = report
-        .format
+
+    /// By how many degrees a player turns the picture clockwise. The display matrix counts the other
+    /// way round.
+    fn rotation(&self) -> u16 {
+        let mut rotations = self.side_data_list.iter().filter_map(|data| data.rotation);
+        let turns = rotations
+            .next()
+            .map_or(0, |degrees| (-degrees / 90.0).round() as i64);
+        u16::try_from(turns.rem_euclid(4) * 90).unwrap_or(0)
+    }
+
+    fn video(&self) -> VideoTrack {
+        let rotation = self.rotation();
+        let stretch = self.sample_aspect_ratio.as_deref().and_then(ratio);
+        // Pixels that are wider than high, or the other way round, are shown as squares.
+        let width = self.width.unwrap_or(0) as f64 * stretch.unwrap_or(1.0);
+        let (mut width, mut height) = (width.round() as i64, self.height.unwrap_or(0));
+        // A phone held upright records a turned picture and notes the turn beside it.
+        if rotation % 180 == 90 {
+            std::mem::swap(&mut width, &mut height);
+        }
+        VideoTrack {
+            codec: self.codec_name.clone().unwrap_or_default(),
+            profile: self.profile.clone(),
+            pixel_format: self.pix_fmt.clone(),
+            stored: (pixels(self.width), pixels(self.height)),
+            width: pixels(Some(width)),
+            height: pixels(Some(height)),
+            frame_rate: self.avg_frame_rate.as_deref().and_then(ratio),
+            rotation,
+            square: stretch.is_none_or(|stretch| (stretch - 1.0).abs() < 1e-3),
+            high_dynamic_range: matches!(
+                self.color_transfer.as_deref(),
+                Some("smpte2084" | "arib-std-b67")
+            ),
+            interlaced: matches!(self.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
+            bit_rate: self.bit_rate.as_deref().and_then(number),
+        }
+    }
+
+    fn audio(&self) -> AudioTrack {
+        AudioTrack {
+            codec: self.codec_name.clone().unwrap_or_default(),
+            profile: self.profile.clone(),
+            channels: self.channels,
+            sample_rate: self.sample_rate.as_deref().and_then(number),
+            bit_rate: self.bit_rate.as_deref().and_then(number),
+            language: self
+                .tags
+                .language
+                .clone()
+                .filter(|language| language != "und"),
+            title: self.tags.title.as_deref().map(short),
+        }
+    }
+}
+
+fn summary(report: Report) -> Facts {
+    let video = report.streams.iter().find(|stream| stream.is("video"));
+    let audio = report.streams.iter().filter(|stream| stream.is("audio"));
+    let format = report.format;
+    let duration = format
         .duration
         .as_deref()
         .or_else(|| video.and_then(|video| video.duration.as_deref()));
-    Probe {
+    Facts {
+        container: format.format_name,
         duration_ms: duration.and_then(milliseconds),
-        width: width.filter(|pixels| *pixels > 0),
-        height: height.filter(|pixels| *pixels > 0),
-        video_codec: video.and_then(|video| video.codec_name.clone()),
-        audio_codec: audio.and_then(|audio| audio.codec_name.clone()),
+        bit_rate: format.bit_rate.as_deref().and_then(number),
+        video: video.map(StreamReport::video),
+        audio: audio.map(StreamReport::audio).collect(),
     }
+}
+
+fn number(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|number| *number > 0)
+}
+
+fn pixels(number: Option<i64>) -> u32 {
+    number.map_or(0, |number| u32::try_from(number.max(0)).unwrap_or(u32::MAX))
+}
+
+/// `30000/1001` and `4:3`; nothing for `0/0` and other nonsense.
+fn ratio(text: &str) -> Option<f64> {
+    let (over, under) = text.split_once(['/', ':'])?;
+    let ratio = over.parse::<f64>().ok()? / under.parse::<f64>().ok()?;
+    (ratio.is_finite() && (1e-3..=1e4).contains(&ratio)).then_some(ratio)
+}
+
+/// A title as a person would write it.
+fn short(title: &str) -> String {
+    title
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(100)
+        .collect()
 }
 
 fn milliseconds(seconds: &str) -> Option<i64> {
@@ -131,25 +223,65 @@ mod tests {
     fn a_report_is_summed_up() {
         let report = r#"{"streams": [
             {"codec_type": "video", "codec_name": "mjpeg", "width": 9, "height": 9, "disposition": {"attached_pic": 1}},
-            {"codec_type": "audio", "codec_name": "aac"},
-            {"codec_type": "video", "codec_name": "h264", "width": 1920, "height": 1080,
+            {"codec_type": "audio", "codec_name": "aac", "profile": "LC", "channels": 2, "sample_rate": "48000",
+             "bit_rate": "128000", "tags": {"language": "deu", "title": "Ton\u0000"}},
+            {"codec_type": "audio", "codec_name": "ac3", "channels": 6, "tags": {"language": "und"}},
+            {"codec_type": "video", "codec_name": "h264", "profile": "High", "pix_fmt": "yuv420p",
+             "width": 1920, "height": 1080, "sample_aspect_ratio": "1:1", "avg_frame_rate": "30000/1001",
+             "field_order": "progressive", "color_transfer": "bt709",
              "side_data_list": [{"side_data_type": "Display Matrix", "rotation": -90}]}
-        ], "format": {"duration": "2.0405"}}"#;
-        let expected = Probe {
-            duration_ms: Some(2041),
-            width: Some(1080),
-            height: Some(1920),
-            video_codec: Some("h264".into()),
-            audio_codec: Some("aac".into()),
-        };
-        assert_eq!(summary(serde_json::from_str(report).unwrap()), expected);
-        assert_eq!(summary(Report::default()), Probe::default());
+        ], "format": {"format_name": "mov,mp4", "duration": "2.0405", "bit_rate": "5000"}}"#;
+        let facts = summary(serde_json::from_str(report).unwrap());
+        assert_eq!(facts.duration_ms, Some(2041));
+        assert_eq!(
+            (facts.container.as_deref(), facts.bit_rate),
+            (Some("mov,mp4"), Some(5000))
+        );
+        let video = facts.video.unwrap();
+        assert_eq!(
+            (video.width, video.height, video.rotation),
+            (1080, 1920, 90)
+        );
+        assert_eq!(video.stored, (1920, 1080));
+        assert!(video.square && !video.interlaced && !video.high_dynamic_range);
+        assert!((video.frame_rate.unwrap() - 29.97).abs() < 0.01);
+        let tracks: Vec<_> = facts
+            .audio
+            .iter()
+            .map(|track| {
+                (
+                    track.codec.as_str(),
+                    track.channels,
+                    track.language.as_deref(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            tracks,
+            [("aac", Some(2), Some("deu")), ("ac3", Some(6), None)]
+        );
+        assert_eq!(facts.audio[0].title.as_deref(), Some("Ton"));
+        assert_eq!(summary(Report::default()), Facts::default());
     }
 
     #[test]
-    fn nonsense_durations_are_dropped() {
+    fn stretched_pixels_are_shown_as_squares() {
+        let report = r#"{"streams": [{"codec_type": "video", "codec_name": "mpeg2video", "width": 720,
+            "height": 576, "sample_aspect_ratio": "64:45", "field_order": "tt"}]}"#;
+        let video = summary(serde_json::from_str(report).unwrap())
+            .video
+            .unwrap();
+        assert_eq!((video.width, video.height), (1024, 576));
+        assert!(!video.square && video.interlaced);
+    }
+
+    #[test]
+    fn nonsense_is_dropped() {
         for nonsense in ["N/A", "-1", "inf", "NaN", "1e300"] {
             assert_eq!(milliseconds(nonsense), None);
+        }
+        for nonsense in ["0/0", "1/0", "a/b", "", "1:0", "0:1", "99999999:1"] {
+            assert_eq!(ratio(nonsense), None);
         }
     }
 }

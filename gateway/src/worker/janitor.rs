@@ -31,7 +31,11 @@ async fn sweep(files: &Files, settings: &Settings) {
             "what was left unfinished could not be settled"
         ),
     }
-    let (scratch, age) = (settings.scratch.clone(), settings.sweep_age);
+    // Only what works on videos makes temporary folders.
+    let Some(studio) = &settings.studio else {
+        return;
+    };
+    let (scratch, age) = (studio.scratch.clone(), settings.sweep_age);
     let cleared = tokio::task::spawn_blocking(move || clear(&scratch, age)).await;
     if let Ok(Err(error)) = cleared {
         tracing::warn!(

@@ -1,16 +1,19 @@
 //! One job, from its lease to its end.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use crate::catalog::{Catalog, CatalogError, Job, Lease};
 use crate::causes::causes;
-use crate::files::{Files, Made, VideoError};
-use crate::media::Tools;
+use crate::files::{Files, FilesError, Made, Studio, VideoError};
 
 const LONGEST_BACKOFF: Duration = Duration::from_secs(600);
+/// How often progress is written down, if there was some.
+const TOLD_EVERY: Duration = Duration::from_secs(2);
 
 /// How working on a job ended.
 enum Outcome {
@@ -25,7 +28,7 @@ enum Outcome {
 /// Works on a job and writes down how it ended.
 pub(super) async fn work(
     files: &Files,
-    tools: &Tools,
+    studio: &Studio,
     settings: &Settings,
     shutdown: &CancellationToken,
     job: Job,
@@ -35,33 +38,43 @@ pub(super) async fn work(
     // Taken more often than allowed without an end: it takes its workers with it.
     if attempts > settings.max_attempts {
         let error = "its workers died".to_owned();
-        report(
-            file,
-            catalog.bury_job(held, given_up(attempts - 1), error).await,
-        );
+        let buried = catalog.bury_job(held, given_up(attempts - 1), error).await;
+        let cleared = match &buried {
+            Ok(true) => files.forget_unpublished(file).await,
+            _ => Ok(()),
+        };
+        report(file, buried);
+        left(file, cleared);
         return;
     }
     tracing::info!(file.id = %file, attempts, "working on a video");
+    let percent = AtomicU8::new(0);
+    let progress = |done| percent.store(done, Ordering::Relaxed);
     let outcome = tokio::select! {
-        done = files.process_video(file, held.token(), tools, &settings.scratch) => match done {
+        done = files.process_video(file, held.token(), studio, &progress) => match done {
             Ok(made) => Outcome::Done(made),
             Err(error) => Outcome::Failed(error),
         },
-        () = hold(catalog, held, settings.lease) => Outcome::Lost,
+        () = hold(catalog, held, settings.lease, &percent) => Outcome::Lost,
         () = shutdown.cancelled() => Outcome::Interrupted,
     };
-    let published = matches!(outcome, Outcome::Done(_));
+    let mut ends = false;
     let written = match outcome {
-        Outcome::Done(made) => catalog.finish_job(held, made.media, made.outputs).await,
+        Outcome::Done(made) => {
+            ends = true;
+            catalog.finish_job(held, made.media, made.outputs).await
+        }
         Outcome::Failed(VideoError::Gone) => {
             let Made { media, outputs } = Made::default();
             catalog.finish_job(held, media, outputs).await
         }
         Outcome::Failed(error @ VideoError::Unreadable(_)) => {
-            let reason = "the file can't be read as a video".to_owned();
+            ends = true;
+            let reason = error.reason().unwrap_or_else(|| error.to_string());
             catalog.bury_job(held, reason, causes(&error)).await
         }
         Outcome::Failed(error) if attempts >= settings.max_attempts => {
+            ends = true;
             tracing::warn!(file.id = %file, error = causes(&error), "a video was given up");
             catalog
                 .bury_job(held, given_up(attempts), causes(&error))
@@ -76,26 +89,32 @@ pub(super) async fn work(
         Outcome::Interrupted => catalog.release_job(held).await,
     };
     let cleared = match &written {
-        Ok(true) if published => files.forget_unpublished(file).await,
+        // Nobody else is at work on the file any more.
+        Ok(true) if ends => files.forget_unpublished(file).await,
         Ok(_) => files.forget_attempt(file, held.token()).await,
         // Whether it was published is not known.
         Err(_) => Ok(()),
     };
     report(file, written);
-    if let Err(error) = cleared {
-        tracing::warn!(file.id = %file, error = causes(&error), "what was made in vain is left until the file goes");
-    }
+    left(file, cleared);
     if let Err(error) = files.forget_derived(file).await {
         tracing::warn!(file.id = %file, error = causes(&error), "what was made of a deleted file is left to the janitor");
     }
 }
 
-/// Extends the lease again and again; ends when it is somebody else's.
-async fn hold(catalog: &Catalog, held: Lease, lease: Duration) {
+/// Extends the lease again and again, and tells how far the work is; ends when it is somebody
+/// else's.
+async fn hold(catalog: &Catalog, held: Lease, lease: Duration, percent: &AtomicU8) {
+    let (every, least) = (lease / 3, TOLD_EVERY.min(lease / 3));
+    let (mut told, mut extended) = (0, Instant::now());
     loop {
-        tokio::time::sleep(lease / 3).await;
-        match catalog.extend_lease(held, lease).await {
-            Ok(true) => {}
+        tokio::time::sleep(least).await;
+        let now = percent.load(Ordering::Relaxed);
+        if now == told && extended.elapsed() + least <= every {
+            continue;
+        }
+        match catalog.extend_lease(held, lease, now).await {
+            Ok(true) => (told, extended) = (now, Instant::now()),
             Ok(false) => return,
             // If it stays away until the lease has run out, the next answer will tell.
             Err(error) => tracing::warn!(
@@ -103,6 +122,12 @@ async fn hold(catalog: &Catalog, held: Lease, lease: Duration) {
                 "a job's lease could not be extended"
             ),
         }
+    }
+}
+
+fn left(file: uuid::Uuid, cleared: Result<(), FilesError>) {
+    if let Err(error) = cleared {
+        tracing::warn!(file.id = %file, error = causes(&error), "what was made in vain is left until the file goes");
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::causes::causes;
-use crate::files::Files;
+use crate::files::{Files, Studio};
 
 pub use settings::Settings;
 
@@ -29,11 +29,17 @@ pub async fn run(files: Files, settings: Settings, shutdown: CancellationToken) 
         settings.clone(),
         shutdown.clone(),
     ));
-    match &settings.tools {
-        Some(tools) => {
+    match &settings.studio {
+        Some(studio) => {
+            if !studio.tools.are_isolated() {
+                tracing::warn!(
+                    "the kernel allows no namespaces here: ffmpeg is kept from the network by its \
+                     list of protocols alone"
+                );
+            }
             for _ in 0..settings.concurrency.max(1) {
                 let (files, settings) = (files.clone(), settings.clone());
-                loops.spawn(take_jobs(files, tools.clone(), settings, shutdown.clone()));
+                loops.spawn(take_jobs(files, studio.clone(), settings, shutdown.clone()));
             }
         }
         None => tracing::warn!("ffmpeg and ffprobe are not on the PATH: videos are not worked on"),
@@ -45,16 +51,11 @@ pub async fn run(files: Files, settings: Settings, shutdown: CancellationToken) 
     }
 }
 
-async fn take_jobs(
-    files: Files,
-    tools: crate::media::Tools,
-    settings: Settings,
-    shutdown: CancellationToken,
-) {
+async fn take_jobs(files: Files, studio: Studio, settings: Settings, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         let pause = match files.catalog().take_job(settings.lease).await {
             Ok(Some(job)) => {
-                job::work(&files, &tools, &settings, &shutdown, job).await;
+                job::work(&files, &studio, &settings, &shutdown, job).await;
                 continue;
             }
             Ok(None) => settings.poll,

@@ -1,15 +1,14 @@
 //! How the worker works.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::media::{Limits, Tools};
+use crate::files::Studio;
 
 /// How many jobs, how patient, how often.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// ffmpeg and ffprobe; without them only the janitor runs.
-    pub tools: Option<Tools>,
+    /// What videos are worked on with; without it only the janitor runs.
+    pub studio: Option<Studio>,
     /// Jobs at once.
     pub concurrency: usize,
     /// How long to wait when there was no job.
@@ -20,8 +19,6 @@ pub struct Settings {
     pub max_attempts: u32,
     /// How long to wait before the second try; doubled for each further one, ten minutes at most.
     pub backoff: Duration,
-    /// Where temporary folders are made: as large as the largest video, twice.
-    pub scratch: PathBuf,
     /// How often the janitor is called.
     pub sweep_every: Duration,
     /// How old what it settles must be.
@@ -31,13 +28,12 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            tools: Tools::find(Limits::default()),
+            studio: None,
             concurrency: 1,
             poll: Duration::from_secs(1),
             lease: Duration::from_secs(60),
             max_attempts: 5,
             backoff: Duration::from_secs(10),
-            scratch: std::env::temp_dir(),
             sweep_every: Duration::from_secs(3600),
             sweep_age: Duration::from_secs(24 * 3600),
         }

@@ -43,8 +43,17 @@ fn variable(name: &str) -> String {
 
 /// A member's JWT.
 pub(crate) fn member() -> String {
+    jwt("ana")
+}
+
+/// Another member's JWT.
+pub(crate) fn other_member() -> String {
+    jwt("bo")
+}
+
+fn jwt(subject: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let claims = json!({"iss": "issuer", "aud": "files", "sub": "ana", "org": "acme",
+    let claims = json!({"iss": "issuer", "aud": "files", "sub": subject, "org": "acme",
         "exp": now.as_secs() + 600});
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     encode(&Header::default(), &claims, &key).unwrap()

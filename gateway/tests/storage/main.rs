@@ -8,6 +8,7 @@ mod delete;
 mod janitor;
 mod location;
 mod migrations;
+mod nasty;
 mod ranges;
 mod readiness;
 mod resumable;

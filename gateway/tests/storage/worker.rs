@@ -22,6 +22,7 @@ on_both_databases!(
     two_workers_share_the_work,
     an_unreachable_store_is_tried_again,
     only_videos_get_a_job,
+    owners_take_turns_and_small_videos_go_first,
 );
 
 everywhere!(a_file_deleted_while_worked_on_leaves_nothing);
@@ -61,6 +62,33 @@ async fn each_job_is_taken_once(world: Arc<World>) {
     assert_eq!(taken.iter().collect::<HashSet<_>>().len(), 20);
 }
 
+async fn owners_take_turns_and_small_videos_go_first(world: Arc<World>) {
+    let film = |size: usize| {
+        let mut bytes = late_mp4().to_vec();
+        bytes.resize(size.max(bytes.len()), 0);
+        bytes::Bytes::from(bytes)
+    };
+    let mut names = std::collections::HashMap::new();
+    // The large one came first.
+    for (owner, name, size) in [
+        ("ana", "large", 40 << 20),
+        ("ana", "small 1", 0),
+        ("ana", "small 2", 0),
+        ("bo", "other", 0),
+        ("cy", "last", 0),
+    ] {
+        let file = named(&format!("{name}.mp4"), "video/mp4");
+        let file = world.upload(owner, file, film(size)).await;
+        names.insert(file.id, name);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut order = Vec::new();
+    while let Some(job) = world.catalog.take_job(LEASE).await.unwrap() {
+        order.push(names[&job.file_id]);
+    }
+    assert_eq!(order, ["small 1", "other", "last", "small 2", "large"]);
+}
+
 async fn a_dead_workers_job_is_taken_over(world: Arc<World>) {
     world.upload_videos(1).await;
     let first = world
@@ -87,7 +115,7 @@ async fn a_stale_worker_changes_nothing(world: Arc<World>) {
         .lease();
     tokio::time::sleep(Duration::from_millis(5)).await;
     let current = catalog.take_job(LEASE).await.unwrap().unwrap();
-    assert!(!catalog.extend_lease(stale, LEASE).await.unwrap());
+    assert!(!catalog.extend_lease(stale, LEASE, 1).await.unwrap());
     assert!(
         !catalog
             .finish_job(stale, MediaRow::default(), Vec::new())
@@ -105,7 +133,7 @@ async fn a_stale_worker_changes_nothing(world: Arc<World>) {
     let row = catalog.find(current.file_id).await.unwrap().unwrap();
     assert_eq!((row.status.as_str(), row.reason), ("processing", None));
     let current = current.lease();
-    assert!(catalog.extend_lease(current, LEASE).await.unwrap());
+    assert!(catalog.extend_lease(current, LEASE, 7).await.unwrap());
     let media = MediaRow {
         width: Some(7),
         ..MediaRow::default()
@@ -167,8 +195,11 @@ async fn two_workers_share_the_work(world: Arc<World>) {
         worker.stop().await;
     }
     assert_eq!(world.catalog.job_counts().await.unwrap(), []);
-    // Original, poster and copy of each.
-    assert_eq!(world.objects().await.len(), 12);
+    // The original of each, and what was made of it.
+    let mut files: Vec<_> = world.objects().await;
+    files.retain(|key| key.ends_with("/original"));
+    assert_eq!(files.len(), 4);
+    assert_eq!(world.objects().await.len(), 4 * 11);
 }
 
 /// The object is away, which may pass: tried again, and at last given up.

@@ -2,6 +2,8 @@
 
 mod by_id;
 mod location;
+mod metadata;
+mod outputs;
 mod playback;
 mod stream;
 mod token;
@@ -29,6 +31,8 @@ pub fn api() -> impl OpenApi {
         stream::StreamApi,
         location::LocationApi,
         by_id::ByIdApi,
+        metadata::MetadataApi,
+        outputs::OutputsApi,
         upload::UploadApi,
     )
 }

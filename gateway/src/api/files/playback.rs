@@ -1,6 +1,6 @@
 //! The cookie that carries a film over the end of its file token.
 //!
-//! It is `HttpOnly`, bound to the path of its one file, and worth nothing by itself: a request also
+//! It is `HttpOnly`, bound to the paths of its one file, and worth nothing by itself: a request also
 //! needs the file token that playback began with, genuine and of the same subject. `Secure` and
 //! `SameSite=None`, because a frontend is most often on another site than its gateway, and its
 //! `<video>` would not send the cookie otherwise; `Partitioned`, because browsers that block
@@ -11,7 +11,10 @@ use http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use poem::Request;
 use uuid::Uuid;
 
+use super::grant;
 use crate::api::documented::Download;
+use crate::api::params::Fields;
+use crate::api::problem::{FieldError, Problem};
 use crate::api::state::State;
 use crate::auth::{AuthError, MintedPlayback, ReadGrant};
 use crate::files::Opened;
@@ -62,7 +65,8 @@ impl Playing {
         })
     }
 
-    /// Sets the cookie, unless the browser has a good one: it is never prolonged.
+    /// Sets the cookie for everything below `path`, the file's id included, unless the browser has a
+    /// good one: it is never prolonged.
     ///
     /// # Errors
     /// When it can't be signed.
@@ -70,13 +74,14 @@ impl Playing {
         &self,
         state: &State,
         opened: &Opened,
+        path: &str,
         mut answer: Download,
     ) -> Result<Download, AuthError> {
         let has_good_one =
             (self.held.as_ref()).is_some_and(|held| held.epoch >= opened.least_epoch);
         if self.in_time && !has_good_one && state.playback.is_on() {
             let minted = state.playback.mint(&self.grant, opened.file.id).await?;
-            if let Ok(cookie) = HeaderValue::from_str(&cookie(opened.file.id, &minted)) {
+            if let Ok(cookie) = HeaderValue::from_str(&cookie(path, &minted)) {
                 answer.0.headers_mut().append(SET_COOKIE, cookie);
             }
         }
@@ -84,9 +89,38 @@ impl Playing {
     }
 }
 
-fn cookie(file: Uuid, minted: &MintedPlayback) -> String {
+/// Whom `request` reads for, and the file: what every way of reading with a token begins with.
+/// `fields` has what is wrong with the others.
+///
+/// # Errors
+/// The token's problem before those of the fields.
+pub(super) async fn playing(
+    state: &State,
+    request: &Request,
+    mut fields: Fields,
+    file_id: Result<Uuid, FieldError>,
+    token: Result<String, FieldError>,
+) -> Result<(Playing, Opened), Problem> {
+    let file_id = fields.take(file_id);
+    let Some(grant) = grant(state, &mut fields, token).await? else {
+        return Err(fields.problem());
+    };
+    let id = match file_id {
+        Some(id) if fields.is_fine() => id,
+        // Of a token that is over and wrong fields, the token is told.
+        _ => {
+            grant.in_time()?;
+            return Err(fields.problem());
+        }
+    };
+    let playing = Playing::of(state, request, grant, id).await?;
+    let opened = state.files.open(&playing.grant, id).await?;
+    Ok((playing, opened))
+}
+
+fn cookie(path: &str, minted: &MintedPlayback) -> String {
     format!(
-        "{NAME}={}; Path=/v1/files/stream/{file}; Max-Age={}; HttpOnly; Secure; SameSite=None; Partitioned",
+        "{NAME}={}; Path={path}; Max-Age={}; HttpOnly; Secure; SameSite=None; Partitioned",
         minted.token,
         minted.lifetime.as_secs()
     )

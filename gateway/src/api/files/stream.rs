@@ -5,12 +5,12 @@ use poem::Request;
 use poem_openapi::OpenApi;
 use uuid::Uuid;
 
-use super::playback::Playing;
+use super::playback::playing;
 use super::{Tag, freshness, grant};
 use crate::api::deprecation::{LOCATION_STREAM, successor};
 use crate::api::documented::{Download, Failure, Reading};
 use crate::api::download::download;
-use crate::api::params::{Fields, Header, Path, Query};
+use crate::api::params::{Fields, Header, Path, Query, Variant};
 use crate::api::problem::FieldError;
 use crate::api::state::State;
 
@@ -24,6 +24,10 @@ impl StreamApi {
     ///
     /// Streams a file by ID using a query token for authentication. Supports Range requests. The
     /// first good answer sets a cookie with which playback goes on after the token's end.
+    ///
+    /// A video that would not start before all of it is there, or that browsers do not play, is
+    /// streamed in a form that does as soon as there is one; `variant=original` streams it as it was
+    /// uploaded.
     #[oai(
         path = "/v1/files/stream/:file_id",
         method = "get",
@@ -37,11 +41,13 @@ impl StreamApi {
         file_id: Path<Uuid>,
         /// A file token, from `/v1/files/token`.
         token: Query<String>,
+        /// `original` for the bytes as they were uploaded.
+        variant: Query<Option<Variant>>,
         /// Which bytes (RFC 9110, section 14).
         #[oai(name = "range")]
         _range: Header<Option<String>>,
     ) -> Result<Download, Failure<Reading>> {
-        by_id(request, file_id.0, token.0).await
+        by_id(request, file_id.0, token.0, variant.0).await
     }
 
     /// Stream File By Id Query Auth, without the bytes
@@ -60,11 +66,13 @@ impl StreamApi {
         file_id: Path<Uuid>,
         /// A file token, from `/v1/files/token`.
         token: Query<String>,
+        /// `original` for the bytes as they were uploaded.
+        variant: Query<Option<Variant>>,
         /// Which bytes (RFC 9110, section 14).
         #[oai(name = "range")]
         _range: Header<Option<String>>,
     ) -> Result<Download, Failure<Reading>> {
-        by_id(request, file_id.0, token.0).await
+        by_id(request, file_id.0, token.0, variant.0).await
     }
 
     /// Stream File By Location
@@ -121,25 +129,19 @@ async fn by_id(
     request: &Request,
     file_id: Result<Uuid, FieldError>,
     token: Result<String, FieldError>,
+    variant: Result<Option<Variant>, FieldError>,
 ) -> Result<Download, Failure<Reading>> {
     let state = State::of(request)?;
     let mut fields = Fields::default();
-    let file_id = fields.take(file_id);
-    let grant = grant(state, &mut fields, token).await?;
-    let (id, grant) = match (file_id, grant) {
-        (Some(id), Some(grant)) => (id, grant),
-        // Of a token that is over and wrong fields, the token is told.
-        (None, Some(grant)) => {
-            grant.in_time()?;
-            return Err(fields.problem().into());
-        }
-        (_, None) => return Err(fields.problem().into()),
+    let variant = fields.take(variant);
+    let (playing, opened) = playing(state, request, fields, file_id, token).await?;
+    let path = format!("/v1/files/stream/{}", opened.file.id);
+    let file = match variant.flatten() {
+        Some(Variant::Original) => opened.file.clone(),
+        None => state.files.playable(opened.file.clone()).await?,
     };
-    let playing = Playing::of(state, request, grant, id).await?;
-    let opened = state.files.open(&playing.grant, id).await?;
-    let freshness = freshness(&playing.grant);
-    let answer = download(state, request, &opened.file, freshness).await?;
-    Ok(playing.begin(state, &opened, answer).await?)
+    let answer = download(state, request, &file, freshness(&playing.grant)).await?;
+    Ok(playing.begin(state, &opened, &path, answer).await?)
 }
 
 /// Without playback beyond the token: this way of reading is on its way out.

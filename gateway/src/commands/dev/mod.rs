@@ -13,7 +13,6 @@ use gateway::app::App;
 use gateway::config::{Config, Sources, environment};
 use gateway::server;
 use gateway::store::embedded;
-use gateway::worker::Settings;
 use url::Url;
 
 use super::serve::{listen, serve};
@@ -53,8 +52,8 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<()> {
     let config = configuration(&arguments, &folder, &store.endpoint)?;
     let listener = listen(&config)?;
     let address = listener.local_addr()?;
-    let settings = Settings::default();
-    let video = settings.tools.is_some();
+    let settings = App::worker(&config.backends.video);
+    let video = settings.studio.is_some();
     let app = App::open(&config.backends, store.keys.clone(), video).await?;
     let stop = server::told_to_stop().context("failed to listen for signals")?;
     let tokens = identity.tokens()?;
