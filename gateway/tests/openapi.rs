@@ -55,6 +55,13 @@ fn every_operation_of_the_contract_is_there() {
         ("/v1/files/{file_id}", "delete"),
         ("/v1/files/{file_id}", "get"),
         ("/v1/files/{file_id}", "head"),
+        ("/v1/files/{file_id}/hls/master.m3u8", "get"),
+        ("/v1/files/{file_id}/hls/{rendition}/{name}", "get"),
+        ("/v1/files/{file_id}/metadata", "get"),
+        ("/v1/files/{file_id}/poster", "get"),
+        ("/v1/files/{file_id}/retry", "post"),
+        ("/v1/files/{file_id}/thumbnails.vtt", "get"),
+        ("/v1/files/{file_id}/thumbnails/{name}", "get"),
         ("/v1/uploads", "options"),
         ("/v1/uploads", "post"),
         ("/v1/uploads/{upload_id}", "delete"),
@@ -75,7 +82,7 @@ fn parameters_have_the_contracts_names_and_places() {
         (
             "/v1/files/stream/{file_id}",
             "get",
-            vec![file_id, token, range],
+            vec![file_id, token, range, ("variant", "query", false)],
         ),
         (
             "/v1/files/stream",
@@ -179,7 +186,8 @@ fn operations_without_a_token_in_the_query_need_bearer() {
     assert_eq!(scheme["scheme"], "bearer");
     each_operation(&document, |path, method, operation| {
         let signed_in = operation["security"] == json!([{"Bearer": []}]);
-        let open = path.contains("/stream") || method == "options";
+        let with_token = ["/stream", "/hls/", "/poster", "/thumbnails"];
+        let open = with_token.iter().any(|part| path.contains(part)) || method == "options";
         assert_eq!(signed_in, !open, "{method} {path}");
     });
 }

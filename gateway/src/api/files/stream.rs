@@ -41,11 +41,11 @@ impl StreamApi {
         file_id: Path<Uuid>,
         /// A file token, from `/v1/files/token`.
         token: Query<String>,
-        /// `original` for the bytes as they were uploaded.
-        variant: Query<Option<Variant>>,
         /// Which bytes (RFC 9110, section 14).
         #[oai(name = "range")]
         _range: Header<Option<String>>,
+        /// `original` for the bytes as they were uploaded.
+        variant: Query<Option<Variant>>,
     ) -> Result<Download, Failure<Reading>> {
         by_id(request, file_id.0, token.0, variant.0).await
     }
@@ -66,11 +66,11 @@ impl StreamApi {
         file_id: Path<Uuid>,
         /// A file token, from `/v1/files/token`.
         token: Query<String>,
-        /// `original` for the bytes as they were uploaded.
-        variant: Query<Option<Variant>>,
         /// Which bytes (RFC 9110, section 14).
         #[oai(name = "range")]
         _range: Header<Option<String>>,
+        /// `original` for the bytes as they were uploaded.
+        variant: Query<Option<Variant>>,
     ) -> Result<Download, Failure<Reading>> {
         by_id(request, file_id.0, token.0, variant.0).await
     }
