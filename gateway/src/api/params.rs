@@ -40,6 +40,14 @@ impl Parameter for String {
     }
 }
 
+impl Parameter for u64 {
+    fn parse(text: Option<Cow<'_, str>>) -> Result<Self, Wrong> {
+        text.ok_or(MISSING)?
+            .parse()
+            .map_err(|_| ("Input should be a valid integer", "int_parsing"))
+    }
+}
+
 impl Parameter for Uuid {
     fn parse(text: Option<Cow<'_, str>>) -> Result<Self, Wrong> {
         Self::parse_str(&text.ok_or(MISSING)?)

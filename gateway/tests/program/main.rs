@@ -7,6 +7,7 @@ mod dev;
 mod janitor;
 mod metrics;
 mod process;
+mod schemathesis;
 mod served;
 mod stopping;
 mod streaming;

@@ -1,4 +1,4 @@
-//! `gateway serve` on SQLite and versitygw, in a world of its own.
+//! `gateway serve` on versitygw and on SQLite or PostgreSQL, in a world of its own.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,8 +12,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
+use url::Url;
 use uuid::Uuid;
 
 use crate::process::{Process, program};
@@ -30,12 +31,14 @@ pub(crate) struct Served {
     pub(crate) variables: HashMap<String, String>,
     /// Strings that no log may have.
     pub(crate) secrets: Vec<String>,
+    /// The name of its PostgreSQL database, if it has one.
+    database: Option<String>,
     s3: S3,
     bucket: String,
     _folder: TempDir,
 }
 
-fn variable(name: &str) -> String {
+pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run the tests with `make test`, or under `cargo run -p testbed -- exec -- …`")
     })
@@ -67,6 +70,17 @@ impl Served {
 
     /// Starts a server with some more variables.
     pub(crate) async fn start_with(filter: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_on(None, filter, variables).await
+    }
+
+    /// Starts a server on a PostgreSQL database of its own.
+    pub(crate) async fn start_on_postgres(filter: &str) -> Self {
+        let name = format!("test-{}", Uuid::new_v4().simple());
+        administer(&format!("CREATE DATABASE \"{name}\"")).await;
+        Self::start_on(Some(name), filter, &[]).await
+    }
+
+    async fn start_on(database: Option<String>, filter: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let endpoint = variable("FGW_TEST_S3_ENDPOINT");
@@ -119,6 +133,14 @@ impl Served {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
+        if let Some(name) = &database {
+            let mut url = Url::parse(&variable("FGW_TEST_POSTGRES_URL")).unwrap();
+            url.set_path(name);
+            std::fs::write(path("database-url"), url.as_str()).unwrap();
+            let file = text(path("database-url"));
+            settings.insert("FILEGATEWAY_DATABASE_URL_FILE".to_owned(), file);
+            settings.remove("FILEGATEWAY_DATABASE_URL");
+        }
         for (name, value) in variables {
             settings.insert((*name).to_owned(), (*value).to_owned());
         }
@@ -135,6 +157,7 @@ impl Served {
             database_url,
             variables: settings,
             secrets: vec![SECRET.to_owned(), signing, secret],
+            database,
             s3,
             bucket,
             _folder: folder,
@@ -168,14 +191,37 @@ impl Served {
         rows.fetch_one(&mut connection).await.unwrap()
     }
 
-    /// Empties and removes the bucket.
+    /// Empties and removes the bucket, and the database.
     pub(crate) async fn take_down(&self) {
-        let list = self.s3.list_objects_v2().bucket(&self.bucket).send();
-        for object in list.await.unwrap().contents.unwrap_or_default() {
-            let delete = self.s3.delete_object().bucket(&self.bucket);
-            delete.key(object.key.unwrap()).send().await.unwrap();
+        let list = self.s3.list_multipart_uploads().bucket(&self.bucket);
+        for upload in list.send().await.unwrap().uploads.unwrap_or_default() {
+            let abort = self.s3.abort_multipart_upload().bucket(&self.bucket);
+            let abort = abort.key(upload.key.unwrap());
+            let abort = abort.upload_id(upload.upload_id.unwrap());
+            abort.send().await.unwrap();
+        }
+        loop {
+            let list = self.s3.list_objects_v2().bucket(&self.bucket).send();
+            let objects = list.await.unwrap().contents.unwrap_or_default();
+            if objects.is_empty() {
+                break;
+            }
+            for object in objects {
+                let delete = self.s3.delete_object().bucket(&self.bucket);
+                delete.key(object.key.unwrap()).send().await.unwrap();
+            }
         }
         let delete = self.s3.delete_bucket().bucket(&self.bucket);
         delete.send().await.unwrap();
+        if let Some(name) = &self.database {
+            administer(&format!("DROP DATABASE \"{name}\" WITH (FORCE)")).await;
+        }
     }
+}
+
+async fn administer(statement: &str) {
+    let url = variable("FGW_TEST_POSTGRES_URL");
+    let mut admin = PgConnection::connect(&url).await.unwrap();
+    let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+    statement.execute(&mut admin).await.unwrap();
 }

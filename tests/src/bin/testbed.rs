@@ -106,6 +106,7 @@ enum PartName {
     Kubernetes,
     Oracles,
     Tus,
+    Schemathesis,
 }
 
 impl From<PartName> for Part {
@@ -117,6 +118,7 @@ impl From<PartName> for Part {
             PartName::Kubernetes => Self::Kubernetes,
             PartName::Oracles => Self::Oracles,
             PartName::Tus => Self::Tus,
+            PartName::Schemathesis => Self::Schemathesis,
         }
     }
 }
@@ -201,6 +203,7 @@ fn tools(only: &[String]) -> anyhow::Result<()> {
             debian::NODE,
             debian::IMAGES,
             debian::NPM,
+            debian::PYTHON,
         ]
         .concat();
         debian::ensure(&programs)?;

@@ -6,6 +6,7 @@ pub mod kubernetes;
 pub mod minio;
 pub mod oracles;
 pub mod postgres;
+pub mod schemathesis;
 pub mod tus;
 pub mod versitygw;
 
@@ -32,24 +33,27 @@ pub enum Part {
     Oracles,
     /// Node.js with tus-js-client, which is no server: `FGW_TEST_TUS`.
     Tus,
+    /// Python with schemathesis, which is no server either: `FGW_TEST_SCHEMATHESIS`.
+    Schemathesis,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Postgres,
         Self::S3,
         Self::Minio,
         Self::Kubernetes,
         Self::Oracles,
         Self::Tus,
+        Self::Schemathesis,
     ];
 
     /// The tools that it needs.
     #[must_use]
     pub fn tools(self) -> &'static [Tool] {
         match self {
-            Self::Postgres | Self::Oracles | Self::Tus => &[],
+            Self::Postgres | Self::Oracles | Self::Tus | Self::Schemathesis => &[],
             Self::S3 => &[Tool::Versitygw],
             Self::Minio => &[Tool::Minio],
             Self::Kubernetes => &[Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl, Tool::Helm],
@@ -99,6 +103,9 @@ impl Servers {
         if parts.contains(&Part::Tus) {
             debian::ensure(debian::NPM)?;
         }
+        if parts.contains(&Part::Schemathesis) {
+            debian::ensure(debian::PYTHON)?;
+        }
         let folder = temporary_folder()?;
         let logs = logs.map_or_else(|| folder.path().join("logs"), PathBuf::from);
         std::fs::create_dir_all(&logs).at("create", &logs)?;
@@ -109,16 +116,17 @@ impl Servers {
         };
 
         let wanted = |part| parts.contains(&part);
-        let (postgres, s3, minio, kubernetes, oracles, tus) = tokio::try_join!(
+        let (postgres, s3, minio, kubernetes, oracles, tus, schemathesis) = tokio::try_join!(
             maybe(wanted(Part::Postgres), postgres::start(&place)),
             maybe(wanted(Part::S3), versitygw::start(&place)),
             maybe(wanted(Part::Minio), minio::start(&place)),
             maybe(wanted(Part::Kubernetes), kubernetes::start(&place)),
             maybe(wanted(Part::Oracles), oracles::start(&place)),
             maybe(wanted(Part::Tus), tus::start()),
+            maybe(wanted(Part::Schemathesis), schemathesis::start()),
         )?;
         let (mut servers, mut variables) = (Vec::new(), Vec::new());
-        for part in [postgres, s3, minio, kubernetes, oracles, tus] {
+        for part in [postgres, s3, minio, kubernetes, oracles, tus, schemathesis] {
             servers.extend(part.servers);
             variables.extend(part.variables);
         }

@@ -8,7 +8,7 @@ use std::process::Command;
 /// A program of the system and the Debian package that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Program {
-    /// A name on the `PATH`, or an absolute path.
+    /// A name on the `PATH`, an absolute path, or `python3 -m` and a module of Python.
     pub name: &'static str,
     /// Its package.
     pub package: &'static str,
@@ -51,6 +51,12 @@ pub const IMAGES: &[Program] = &[
 
 /// What runs tus-js-client.
 pub const NPM: &[Program] = &[program("node", "nodejs"), program("npm", "npm")];
+
+/// What makes Python environments. Debian's Python has no pip for them until `python3-venv` is there.
+pub const PYTHON: &[Program] = &[
+    program("python3", "python3"),
+    program("python3 -m ensurepip", "python3-venv"),
+];
 
 /// Installs what is missing of `programs`.
 ///
@@ -96,6 +102,12 @@ fn missing(programs: &[Program]) -> Vec<Program> {
 /// Where a program of the system is. PostgreSQL's are not on Debian's `PATH`: the newest version wins.
 #[must_use]
 pub fn locate(name: &str) -> Option<PathBuf> {
+    if let Some(module) = name.strip_prefix("python3 -m ") {
+        let python = find("python3")?;
+        let mut import = Command::new(&python);
+        import.args(["-c", &format!("import {module}")]);
+        return run(&mut import).is_ok().then_some(python);
+    }
     if name.starts_with('/') {
         return Some(PathBuf::from(name)).filter(|path| path.exists());
     }
@@ -123,11 +135,14 @@ mod tests {
     fn a_program_that_is_there_needs_nothing() {
         assert!(missing(&[program("sh", "dash")]).is_empty());
         assert!(missing(&[program("/bin/sh", "dash")]).is_empty());
+        assert!(missing(&[program("python3 -m json", "python3")]).is_empty());
     }
 
     #[test]
     fn a_missing_program_is_listed_with_its_package() {
         let absent = program("no-such-program", "no-such-package");
         assert_eq!(missing(&[program("sh", "dash"), absent]), vec![absent]);
+        let absent = program("python3 -m no_such_module", "no-such-package");
+        assert_eq!(missing(&[absent]), vec![absent]);
     }
 }

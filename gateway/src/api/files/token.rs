@@ -87,7 +87,8 @@ impl TokenApi {
         &self,
         request: &Request,
         caller: Bearer,
-        /// Whose tokens to end; absent: your own.
+        /// Whose tokens to end, in at most 1024 bytes; absent: your own.
+        #[oai(validator(max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$"))]
         subject: Query<Option<String>>,
         /// The file that no token made until now shall open. Goes without `subject`.
         file_id: Query<Option<Uuid>>,

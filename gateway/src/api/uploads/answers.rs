@@ -133,7 +133,7 @@ impl<const STATUS: u16> ApiResponse for Answer<STATUS> {
             description: None,
             required: false,
             deprecated: false,
-            schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
+            schema: MetaSchemaRef::Inline(Box::new(schema(name))),
         };
         MetaResponses {
             responses: vec![MetaResponse {
@@ -147,4 +147,13 @@ impl<const STATUS: u16> ApiResponse for Answer<STATUS> {
     }
 
     fn register(_registry: &mut Registry) {}
+}
+
+/// What the values of a header look like.
+fn schema(name: &str) -> MetaSchema {
+    match name {
+        "Upload-Offset" | "Upload-Length" => MetaSchema::new_with_format("integer", "uint64"),
+        "Upload-File-Id" => MetaSchema::new_with_format("string", "uuid"),
+        _ => MetaSchema::new("string"),
+    }
 }

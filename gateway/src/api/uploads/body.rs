@@ -11,10 +11,12 @@ use super::headers::PIECE;
 use crate::api::schemas;
 use crate::files::BodyError;
 
-/// A body that was not looked at yet.
-pub(super) struct PieceBody(pub(super) BoxStream<'static, Result<Bytes, BodyError>>);
+/// A body that was not looked at yet, and whether the document says that there has to be one.
+pub(super) struct PieceBody<const REQUIRED: bool>(
+    pub(super) BoxStream<'static, Result<Bytes, BodyError>>,
+);
 
-impl<'a> ApiExtractor<'a> for PieceBody {
+impl<'a, const REQUIRED: bool> ApiExtractor<'a> for PieceBody<REQUIRED> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
 
     type ParamType = ();
@@ -29,7 +31,7 @@ impl<'a> ApiExtractor<'a> for PieceBody {
                 content_type: PIECE,
                 schema: schemas::binary(),
             }],
-            required: false,
+            required: REQUIRED,
         })
     }
 

@@ -86,22 +86,33 @@ impl UploadsApi {
         request: &Request,
         caller: Bearer,
         /// `1.0.0`.
-        #[oai(name = "Tus-Resumable")]
-        _version: Header<Option<String>>,
+        #[oai(name = "Tus-Resumable", validator(pattern = r"^1\.0\.0$"))]
+        _version: Header<String>,
         /// The file's length in bytes.
-        #[oai(name = "Upload-Length")]
-        _length: Header<Option<String>>,
+        #[oai(name = "Upload-Length", validator(minimum(value = "0")))]
+        _length: Header<Option<u64>>,
         /// `1` when the length will be told later.
-        #[oai(name = "Upload-Defer-Length")]
+        #[oai(name = "Upload-Defer-Length", validator(pattern = "^1$"))]
         _deferred: Header<Option<String>>,
         /// Pairs of a key and a value in Base64, separated by commas; `filename` and `filetype` say
         /// what they say.
-        #[oai(name = "Upload-Metadata")]
+        #[oai(
+            name = "Upload-Metadata",
+            validator(
+                max_length = 8192,
+                pattern = r"^([!-+\--~]+( ([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?)?(, ?[!-+\--~]+( ([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?)?)*)?$"
+            )
+        )]
         _metadata: Header<Option<String>>,
         /// An algorithm (`sha1` or `sha256`) and the body's checksum in Base64.
-        #[oai(name = "Upload-Checksum")]
+        #[oai(
+            name = "Upload-Checksum",
+            validator(
+                pattern = "^(sha1 [A-Za-z0-9+/]{26}|sha256 [A-Za-z0-9+/]{42})[AEIMQUYcgkosw048]=$"
+            )
+        )]
         _checksum: Header<Option<String>>,
-        body: PieceBody,
+        body: PieceBody<false>,
     ) -> Result<Answer<201>, Failure<Beginning>> {
         headers::require_version(request)?;
         let state = State::of(request)?;
@@ -163,8 +174,8 @@ impl UploadsApi {
         /// The upload's id.
         upload_id: Path<Uuid>,
         /// `1.0.0`.
-        #[oai(name = "Tus-Resumable")]
-        _version: Header<Option<String>>,
+        #[oai(name = "Tus-Resumable", validator(pattern = r"^1\.0\.0$"))]
+        _version: Header<String>,
     ) -> Result<Answer<200>, Failure<Asking>> {
         headers::require_version(request)?;
         let state = State::of(request)?;
@@ -191,18 +202,23 @@ impl UploadsApi {
         /// The upload's id.
         upload_id: Path<Uuid>,
         /// `1.0.0`.
-        #[oai(name = "Tus-Resumable")]
-        _version: Header<Option<String>>,
+        #[oai(name = "Tus-Resumable", validator(pattern = r"^1\.0\.0$"))]
+        _version: Header<String>,
         /// Where the body begins, in bytes.
-        #[oai(name = "Upload-Offset")]
-        _offset: Header<Option<String>>,
+        #[oai(name = "Upload-Offset", validator(minimum(value = "0")))]
+        _offset: Header<u64>,
         /// The file's length in bytes, when it was not told before.
-        #[oai(name = "Upload-Length")]
-        _length: Header<Option<String>>,
+        #[oai(name = "Upload-Length", validator(minimum(value = "0")))]
+        _length: Header<Option<u64>>,
         /// An algorithm (`sha1` or `sha256`) and the body's checksum in Base64.
-        #[oai(name = "Upload-Checksum")]
+        #[oai(
+            name = "Upload-Checksum",
+            validator(
+                pattern = "^(sha1 [A-Za-z0-9+/]{26}|sha256 [A-Za-z0-9+/]{42})[AEIMQUYcgkosw048]=$"
+            )
+        )]
         _checksum: Header<Option<String>>,
-        body: PieceBody,
+        body: PieceBody<true>,
     ) -> Result<Answer<204>, Failure<Continuing>> {
         headers::require_version(request)?;
         let state = State::of(request)?;
@@ -240,8 +256,8 @@ impl UploadsApi {
         /// The upload's id.
         upload_id: Path<Uuid>,
         /// `1.0.0`.
-        #[oai(name = "Tus-Resumable")]
-        _version: Header<Option<String>>,
+        #[oai(name = "Tus-Resumable", validator(pattern = r"^1\.0\.0$"))]
+        _version: Header<String>,
     ) -> Result<Answer<204>, Failure<Ending>> {
         headers::require_version(request)?;
         let state = State::of(request)?;
@@ -276,9 +292,9 @@ impl UploadsApi {
     async fn options_of_one(
         &self,
         request: &Request,
-        /// The upload's id.
+        /// The upload's id, or what you take for one.
         #[oai(name = "upload_id")]
-        _upload_id: Path<Uuid>,
+        _upload_id: Path<String>,
     ) -> Result<Answer<204>, Failure<Nothing>> {
         Ok(capabilities(State::of(request)?.files.max_file_bytes()))
     }

@@ -45,7 +45,12 @@ impl UploadApi {
         atomic: Query<Option<bool>>,
         /// A name of the client's for this request: when it is repeated under the same name within a
         /// day, it is answered as before and nothing is stored twice.
-        #[oai(name = "idempotency-key")]
+        #[oai(
+            name = "idempotency-key",
+            validator(
+                pattern = r#"^([!#-\[\]-~]([ !#-\[\]-~]{0,253}[!#-\[\]-~])?|"[ !#-\[\]-~]{1,255}")$"#
+            )
+        )]
         key: Header<Option<String>>,
         form: UploadForm,
     ) -> Result<Answer, Failure<Writing>> {
