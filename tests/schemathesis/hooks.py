@@ -5,7 +5,11 @@ others, and all that are wrong on purpose, stay as schemathesis made them.
 """
 
 import os
+import subprocess
+import tempfile
+import time
 from collections import Counter
+from functools import cache
 
 import requests
 import schemathesis
@@ -61,6 +65,40 @@ def a_file():
     return answer.json()["files"][0]
 
 
+def upload(content, name="film.mp4"):
+    answer = member.post(f"{GATEWAY}/v1/files", files={"files": (name, content, "video/mp4")})
+    answer.raise_for_status()
+    return answer.json()["files"][0]["id"]
+
+
+def until(file_id, status):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        answer = member.get(f"{GATEWAY}/v1/files/{file_id}/metadata")
+        answer.raise_for_status()
+        if answer.json()["status"] == status:
+            return file_id
+        time.sleep(0.1)
+    raise TimeoutError(f"the file does not become {status}")
+
+
+@cache
+def a_film():
+    """A video of a second with everything that is made of one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/film.mp4"
+        source = ["-f", "lavfi", "-i", "testsrc=size=160x120:duration=1"]
+        command = ["ffmpeg", "-v", "error", *source, "-c:v", "libx264", "-pix_fmt", "yuv420p", path]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        with open(path, "rb") as film:
+            return until(upload(film.read()), "ready")
+
+
+@cache
+def no_film():
+    return upload(b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + bytes(100))
+
+
 def a_token():
     answer = member.get(f"{GATEWAY}/v1/files/token")
     answer.raise_for_status()
@@ -80,6 +118,18 @@ def by_id(case):
 def by_id_and_token(case):
     by_id(case)
     case.query["token"] = a_token()
+
+
+def of_film(**parameters):
+    def change(case):
+        case.path_parameters |= {"file_id": a_film()} | parameters
+        case.query["token"] = a_token()
+
+    return change
+
+
+def of_failed(case):
+    case.path_parameters["file_id"] = until(no_film(), "failed")
 
 
 def by_location_and_token(case):
@@ -140,6 +190,13 @@ REAL = {
     "GET /v1/files/{file_id}": by_id,
     "HEAD /v1/files/{file_id}": by_id,
     "DELETE /v1/files/{file_id}": by_id,
+    "GET /v1/files/{file_id}/metadata": by_id,
+    "POST /v1/files/{file_id}/retry": of_failed,
+    "GET /v1/files/{file_id}/poster": of_film(),
+    "GET /v1/files/{file_id}/thumbnails.vtt": of_film(),
+    "GET /v1/files/{file_id}/thumbnails/{name}": of_film(name="1.jpg"),
+    "GET /v1/files/{file_id}/hls/master.m3u8": of_film(),
+    "GET /v1/files/{file_id}/hls/{rendition}/{name}": of_film(rendition="120p", name="index.m3u8"),
     "GET /v1/files/stream/{file_id}": by_id_and_token,
     "HEAD /v1/files/stream/{file_id}": by_id_and_token,
     "GET /v1/files/stream": by_location_and_token,

@@ -14,6 +14,7 @@ mod files;
 mod health;
 mod metrics;
 mod pace;
+mod pages;
 mod params;
 mod problem;
 pub mod ranges;
@@ -38,6 +39,7 @@ pub use deprecation::LocationStream;
 use envelope::Envelope;
 pub use metrics::metrics;
 pub use pace::Pace;
+pub use pages::Page;
 pub use rate_limit::RateLimit;
 pub use readiness::Readiness;
 pub use state::{Delivery, State};
@@ -47,12 +49,12 @@ const DESCRIPTION: &str = "Upload, read, stream and delete the files of one orga
     Callers sign in with a JWT of the organization's issuer (`Authorization: Bearer`). Where no \
     header can be set, as in `<video src>`, a file token rides in the query instead.";
 
-/// The whole application: the operations, their document, Swagger UI and the probes.
-pub fn application(state: State) -> impl Endpoint<Output = Response> + 'static {
-    let allowed = Allowed::of_api(
-        &operations(),
-        &["/", "/docs", "/healthz", "/openapi.json", "/readyz"],
-    );
+/// The whole application: the operations, their document, Swagger UI, the probes, and `pages`. Without
+/// one at `/`, that leads to Swagger UI.
+pub fn application(state: State, pages: &[Page]) -> impl Endpoint<Output = Response> + 'static {
+    let mut paths = vec!["/", "/docs", "/healthz", "/openapi.json", "/readyz"];
+    paths.extend(pages.iter().map(|page| page.path));
+    let allowed = Allowed::of_api(&operations(), &paths);
     let service = service(operations());
     let pace = state.pace;
     let metrics = state.metrics().clone();
@@ -62,8 +64,14 @@ pub fn application(state: State) -> impl Endpoint<Output = Response> + 'static {
     let deprecated = Deprecated {
         stream: state.location_stream.clone(),
     };
-    Route::new()
-        .at("/", get(home))
+    let mut route = Route::new();
+    for page in pages {
+        route = route.at(page.path, get(pages::endpoint(*page)));
+    }
+    if pages.iter().all(|page| page.path != "/") {
+        route = route.at("/", get(home));
+    }
+    route
         .at("/healthz", get(health::healthz))
         .at("/readyz", get(health::readyz))
         .at("/openapi.json", get(service.spec_endpoint()))

@@ -34,7 +34,7 @@ pub(crate) async fn run(arguments: &ConfigArguments) -> anyhow::Result<()> {
     let stop = server::told_to_stop().context("failed to listen for signals")?;
     let open = App::open(&config.backends, keys, video);
     match unless_stopped(stop, open).await {
-        Some((app, stop)) => serve(app?, &config, listener, settings, stop).await,
+        Some((app, stop)) => serve(app?, &config, listener, settings, &[], stop).await,
         None => Ok(()),
     }
 }
@@ -58,12 +58,13 @@ pub(crate) fn listen(config: &Config) -> anyhow::Result<TcpListener> {
     server::listen(address).with_context(|| format!("failed to listen on {address}"))
 }
 
-/// Serves `app` on `listener` until told to stop, and ends what is at work.
+/// Serves `app`, and `pages` beside it, on `listener` until told to stop, and ends what is at work.
 pub(crate) async fn serve(
     app: App,
     config: &Config,
     listener: TcpListener,
     settings: Settings,
+    pages: &[api::Page],
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let state = app.state(config).await?;
@@ -74,7 +75,14 @@ pub(crate) async fn serve(
         .embedded_worker
         .then(|| Worker::start(app.files.clone(), settings));
     let (limits, stopping) = (config.server.limits, state.stopping.clone());
-    server::run(listener, api::application(state), limits, stop, stopping).await?;
+    server::run(
+        listener,
+        api::application(state, pages),
+        limits,
+        stop,
+        stopping,
+    )
+    .await?;
     if let Some(metrics) = metrics {
         metrics.stop().await;
     }

@@ -58,7 +58,7 @@ impl Gateway {
             let stopped = async {
                 stopped.await.ok();
             };
-            let application = api::application(state);
+            let application = api::application(state, &[]);
             server::run(listener, application, limits, stopped, stopping)
                 .await
                 .unwrap();

@@ -1,6 +1,7 @@
 //! The program itself: its commands, its configuration, its logs, its memory.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod browser;
 mod commands;
 mod descriptors;
 mod dev;

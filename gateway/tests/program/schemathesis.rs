@@ -13,7 +13,8 @@ const DOCUMENT: &str = include_str!("../../openapi.json");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_operation_is_as_the_document_says() {
-    let served = Served::start_on_postgres("warn").await;
+    let embedded = [("FILEGATEWAY_WORKER_EMBEDDED", "true")];
+    let served = Served::start_on_postgres("warn", &embedded).await;
     let reports = tempfile::tempdir().unwrap();
     let har = reports.path().join("requests.har");
     let mut command = Command::new(variable("FGW_TEST_SCHEMATHESIS"));

@@ -74,10 +74,10 @@ impl Served {
     }
 
     /// Starts a server on a PostgreSQL database of its own.
-    pub(crate) async fn start_on_postgres(filter: &str) -> Self {
+    pub(crate) async fn start_on_postgres(filter: &str, variables: &[(&str, &str)]) -> Self {
         let name = format!("test-{}", Uuid::new_v4().simple());
         administer(&format!("CREATE DATABASE \"{name}\"")).await;
-        Self::start_on(Some(name), filter, &[]).await
+        Self::start_on(Some(name), filter, variables).await
     }
 
     async fn start_on(database: Option<String>, filter: &str, variables: &[(&str, &str)]) -> Self {

@@ -106,6 +106,7 @@ enum PartName {
     Kubernetes,
     Oracles,
     Tus,
+    Browser,
     Schemathesis,
 }
 
@@ -118,6 +119,7 @@ impl From<PartName> for Part {
             PartName::Kubernetes => Self::Kubernetes,
             PartName::Oracles => Self::Oracles,
             PartName::Tus => Self::Tus,
+            PartName::Browser => Self::Browser,
             PartName::Schemathesis => Self::Schemathesis,
         }
     }

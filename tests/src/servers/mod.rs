@@ -4,10 +4,10 @@ pub mod control_plane;
 pub mod http;
 pub mod kubernetes;
 pub mod minio;
+pub mod npm;
 pub mod oracles;
 pub mod postgres;
 pub mod schemathesis;
-pub mod tus;
 pub mod versitygw;
 
 use crate::error::IoContext;
@@ -33,19 +33,22 @@ pub enum Part {
     Oracles,
     /// Node.js with tus-js-client, which is no server: `FGW_TEST_TUS`.
     Tus,
+    /// Node.js with Playwright, and Chromium: `FGW_TEST_BROWSER`.
+    Browser,
     /// Python with schemathesis, which is no server either: `FGW_TEST_SCHEMATHESIS`.
     Schemathesis,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Postgres,
         Self::S3,
         Self::Minio,
         Self::Kubernetes,
         Self::Oracles,
         Self::Tus,
+        Self::Browser,
         Self::Schemathesis,
     ];
 
@@ -53,7 +56,7 @@ impl Part {
     #[must_use]
     pub fn tools(self) -> &'static [Tool] {
         match self {
-            Self::Postgres | Self::Oracles | Self::Tus | Self::Schemathesis => &[],
+            Self::Postgres | Self::Oracles | Self::Tus | Self::Browser | Self::Schemathesis => &[],
             Self::S3 => &[Tool::Versitygw],
             Self::Minio => &[Tool::Minio],
             Self::Kubernetes => &[Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl, Tool::Helm],
@@ -100,8 +103,11 @@ impl Servers {
         if parts.contains(&Part::Oracles) {
             debian::ensure(debian::ORACLES)?;
         }
-        if parts.contains(&Part::Tus) {
+        if parts.contains(&Part::Tus) || parts.contains(&Part::Browser) {
             debian::ensure(debian::NPM)?;
+        }
+        if parts.contains(&Part::Browser) {
+            debian::ensure(debian::BROWSER)?;
         }
         if parts.contains(&Part::Schemathesis) {
             debian::ensure(debian::PYTHON)?;
@@ -116,17 +122,27 @@ impl Servers {
         };
 
         let wanted = |part| parts.contains(&part);
-        let (postgres, s3, minio, kubernetes, oracles, tus, schemathesis) = tokio::try_join!(
+        let (postgres, s3, minio, kubernetes, oracles, tus, browser, schemathesis) = tokio::try_join!(
             maybe(wanted(Part::Postgres), postgres::start(&place)),
             maybe(wanted(Part::S3), versitygw::start(&place)),
             maybe(wanted(Part::Minio), minio::start(&place)),
             maybe(wanted(Part::Kubernetes), kubernetes::start(&place)),
             maybe(wanted(Part::Oracles), oracles::start(&place)),
-            maybe(wanted(Part::Tus), tus::start()),
+            maybe(wanted(Part::Tus), npm::start(npm::TUS)),
+            maybe(wanted(Part::Browser), npm::start(npm::BROWSER)),
             maybe(wanted(Part::Schemathesis), schemathesis::start()),
         )?;
         let (mut servers, mut variables) = (Vec::new(), Vec::new());
-        for part in [postgres, s3, minio, kubernetes, oracles, tus, schemathesis] {
+        for part in [
+            postgres,
+            s3,
+            minio,
+            kubernetes,
+            oracles,
+            tus,
+            browser,
+            schemathesis,
+        ] {
             servers.extend(part.servers);
             variables.extend(part.variables);
         }

@@ -2,6 +2,7 @@
 
 mod folder;
 mod identity;
+mod page;
 mod welcome;
 
 use std::net::SocketAddr;
@@ -62,7 +63,7 @@ pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<()> {
     } else {
         welcome::for_people(address, &arguments.data, video, &tokens)?;
     }
-    serve(app, &config, listener, settings, stop).await
+    serve(app, &config, listener, settings, page::PAGES, stop).await
 }
 
 /// What `gateway serve` would be told: the environment, and where it matters to `dev`, this.

@@ -51,6 +51,7 @@ pub(super) fn for_people(
         r#"
 FileGateway on {url}, for the organization "{ORGANIZATION}". Everything is kept in {data}.
 {video}
+The page:    {url}/#{member}
 Swagger UI:  {url}/docs  (Authorize with one of these; they are good for a day)
 
 export MEMBER={member}
