@@ -13,3 +13,4 @@ mod served;
 mod stopping;
 mod streaming;
 mod video;
+mod worker;

@@ -184,6 +184,16 @@ impl Served {
         list.send().await.unwrap().uploads.unwrap_or_default().len()
     }
 
+    /// The keys of all objects in the bucket.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        let list = self.s3.list_objects_v2().bucket(&self.bucket).send();
+        let objects = list.await.unwrap().contents.unwrap_or_default();
+        objects
+            .into_iter()
+            .filter_map(|object| object.key)
+            .collect()
+    }
+
     /// How many files the catalogue knows, in whatever state.
     pub(crate) async fn rows(&self) -> i64 {
         let mut connection = SqliteConnection::connect(&self.database_url).await.unwrap();
