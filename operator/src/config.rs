@@ -16,11 +16,25 @@ pub struct Config {
     /// `FILEGATEWAY_WATCH_NAMESPACE`: the only namespace whose FileGateways are looked after.
     /// Default: every namespace.
     pub watch_namespace: Option<String>,
-    /// `FILEGATEWAY_HEALTH_LISTEN`: where `/healthz` and `/readyz` answer. Default: `0.0.0.0:8081`.
+    /// `FILEGATEWAY_POD_NAME`: this process's name as a candidate for leadership, unlike that of any
+    /// other process that runs. Default: random.
+    pub pod_name: String,
+    /// `FILEGATEWAY_LEASE_NAME`: the Lease in the operator's namespace that one of several operators
+    /// holds. Default: `filegateway-operator`.
+    pub lease_name: String,
+    /// `FILEGATEWAY_LEASE_SECONDS`: how long others wait for a leader that says nothing, 3 or more.
+    /// Default: 15.
+    pub lease_duration: Duration,
+    /// `FILEGATEWAY_HEALTH_LISTEN`: where `/healthz`, `/readyz` and `/metrics` answer. Default:
+    /// `0.0.0.0:8081`.
     pub health_listen: SocketAddr,
     /// `FILEGATEWAY_RESYNC_SECONDS`: how often a settled gateway is checked against the outside
     /// world, give or take a tenth. Default: 600.
     pub resync: Duration,
+    /// `FILEGATEWAY_SECRET_DELAY_SECONDS`: how long a pod may take to see that a Secret it mounts has
+    /// changed. A rotation waits so long before it relies on it. The kubelet looks once a minute, give
+    /// or take half of it, and where it does not watch Secrets its cache is a minute old. Default: 180.
+    pub secret_delay: Duration,
     /// `FILEGATEWAY_LOG`: a tracing filter. Default: `info`.
     pub log: String,
 }
@@ -63,6 +77,11 @@ impl Config {
             operator_namespace: required("FILEGATEWAY_OPERATOR_NAMESPACE")?,
             gateway_image: required("FILEGATEWAY_GATEWAY_IMAGE")?,
             watch_namespace: optional("FILEGATEWAY_WATCH_NAMESPACE"),
+            pod_name: optional("FILEGATEWAY_POD_NAME")
+                .unwrap_or_else(|| format!("operator-{:016x}", rand::random::<u64>())),
+            lease_name: optional("FILEGATEWAY_LEASE_NAME")
+                .unwrap_or_else(|| "filegateway-operator".into()),
+            lease_duration: lease_duration(optional("FILEGATEWAY_LEASE_SECONDS"))?,
             health_listen: parsed(
                 "FILEGATEWAY_HEALTH_LISTEN",
                 optional("FILEGATEWAY_HEALTH_LISTEN"),
@@ -79,9 +98,33 @@ impl Config {
                 .get()
                 .into(),
             ),
+            secret_delay: Duration::from_secs(
+                parsed::<u16>(
+                    "FILEGATEWAY_SECRET_DELAY_SECONDS",
+                    optional("FILEGATEWAY_SECRET_DELAY_SECONDS"),
+                    180,
+                    "write a whole number of seconds, at most 65535",
+                )?
+                .into(),
+            ),
             log: optional("FILEGATEWAY_LOG").unwrap_or_else(|| "info".into()),
         })
     }
+}
+
+/// Long enough to be renewed several times, and written as whole seconds.
+fn lease_duration(value: Option<String>) -> Result<Duration, ConfigError> {
+    const NAME: &str = "FILEGATEWAY_LEASE_SECONDS";
+    const EXPECTED: &str = "write a whole number of seconds, from 3 to 3600";
+    let seconds: u16 = parsed(NAME, value, 15, EXPECTED)?;
+    if (3..=3600).contains(&seconds) {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    Err(ConfigError::Invalid {
+        name: NAME,
+        value: seconds.to_string(),
+        expected: EXPECTED,
+    })
 }
 
 fn parsed<T: std::str::FromStr>(
@@ -123,6 +166,25 @@ mod tests {
         assert_eq!(config.resync, Duration::from_secs(600));
         assert_eq!(config.health_listen.to_string(), "0.0.0.0:8081");
         assert_eq!(config.watch_namespace, None);
+        assert_eq!(config.lease_duration, Duration::from_secs(15));
+        assert_ne!(config.pod_name, read(&REQUIRED).unwrap().pod_name);
+    }
+
+    #[test]
+    fn each_variable_is_documented() {
+        let document = include_str!("../../docs/operator.md");
+        let asked = std::sync::Mutex::new(Vec::new());
+        let read = Config::from_lookup(|name| {
+            asked.lock().unwrap().push(name.to_string());
+            let mut required = REQUIRED.iter();
+            required
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_string())
+        });
+        assert!(read.is_ok());
+        for name in asked.into_inner().unwrap() {
+            assert!(document.contains(&format!("| `{name}` |")), "{name}");
+        }
     }
 
     #[test]
@@ -131,12 +193,18 @@ mod tests {
             read(&REQUIRED[..1]),
             Err(ConfigError::Missing("FILEGATEWAY_GATEWAY_IMAGE"))
         );
-        let mut set = REQUIRED.to_vec();
-        set.push(("FILEGATEWAY_RESYNC_SECONDS", "0"));
-        let error = read(&set).unwrap_err().to_string();
-        assert!(
-            error.starts_with("FILEGATEWAY_RESYNC_SECONDS is \"0\":"),
-            "{error}"
-        );
+        for (name, value) in [
+            ("FILEGATEWAY_RESYNC_SECONDS", "0"),
+            ("FILEGATEWAY_LEASE_SECONDS", "2"),
+            ("FILEGATEWAY_LEASE_SECONDS", "soon"),
+        ] {
+            let mut set = REQUIRED.to_vec();
+            set.push((name, value));
+            let error = read(&set).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("{name} is \"{value}\":")),
+                "{error}"
+            );
+        }
     }
 }

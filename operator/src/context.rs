@@ -10,6 +10,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use crate::backoff::Backoff;
 use crate::config::Config;
 use crate::meta::MANAGER;
+use crate::metrics::Metrics;
 use crate::remote::AccessKey;
 use crate::remote::iam::Iam;
 use crate::remote::postgres::Login;
@@ -24,6 +25,8 @@ pub struct Context {
     pub config: Config,
     /// Publishes events.
     pub recorder: Recorder,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Failures in a row by gateway.
     pub backoff: Backoff,
     /// Held between finding a bucket absent and marking it, so that two gateways that name the
@@ -41,11 +44,12 @@ struct Clients {
 
 impl Context {
     /// A context without history.
-    pub fn new(client: Client, config: Config) -> Self {
+    pub fn new(client: Client, config: Config, metrics: Metrics) -> Self {
         Self {
             recorder: Recorder::new(client.clone(), Reporter::from(MANAGER)),
             client,
             config,
+            metrics,
             backoff: Backoff::default(),
             creating_bucket: tokio::sync::Mutex::default(),
             clients: Clients::default(),

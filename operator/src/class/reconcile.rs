@@ -17,6 +17,7 @@ use crate::backoff::jittered;
 use crate::context::{Context, iam_secret};
 use crate::gateway::Error;
 use crate::meta::MANAGER;
+use crate::metrics::Outcome;
 use crate::secrets::{self, SecretError};
 
 /// How soon a class that is not accepted is looked at again, where its Secrets can't be watched.
@@ -49,6 +50,7 @@ pub async fn reconcile(
     class: Arc<FileGatewayClass>,
     context: Arc<Context>,
 ) -> Result<Action, Error> {
+    let pass = context.metrics.pass("FileGatewayClass");
     let finding = look(&class, &context).await?;
     let accepted = finding.status == Some(true);
     let before = class.status.clone().unwrap_or_default();
@@ -65,11 +67,12 @@ pub async fn reconcile(
         write(&class, &context, &after).await?;
     }
     context.backoff.settled(&class.name_any());
-    let wait = if accepted {
-        context.config.resync
+    let (outcome, wait) = if accepted {
+        (Outcome::Settled, context.config.resync)
     } else {
-        SOON
+        (Outcome::Unsettled, SOON)
     };
+    pass.ended(outcome);
     Ok(Action::requeue(jittered(wait, 0.1)))
 }
 

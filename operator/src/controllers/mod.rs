@@ -1,4 +1,4 @@
-//! Starts the two controllers and stops them.
+//! Starts the two controllers once this process leads, and stops them.
 
 mod classes;
 mod gateways;
@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::context::Context;
+use crate::leader::{Election, Lost, Terms};
+use crate::metrics::Metrics;
 use crate::{class, gateway, health};
 use watch::api;
 
@@ -32,12 +34,17 @@ pub enum RunError {
         #[source]
         source: std::io::Error,
     },
+    /// Another operator may lead by now: the caller has to end the process, so that a new one begins
+    /// with nothing in memory.
+    #[error("no longer the leader: {0}")]
+    NotLeader(Lost),
 }
 
-/// Runs until `shutdown` completes and the reconciles in flight have ended.
+/// Waits to be the leader, and then runs until `shutdown` completes and the reconciles in flight have
+/// ended. The Lease is released after that, and not before.
 ///
 /// # Errors
-/// When the health address can't be listened on.
+/// When the health address can't be listened on, or the Lease is lost; no reconcile goes on then.
 pub async fn run(
     config: Config,
     client: Client,
@@ -48,25 +55,62 @@ pub async fn run(
         .await
         .map_err(|source| RunError::Listen { address, source })?;
     let readiness = health::Readiness::after(2);
-    let health = tokio::spawn(health::serve(listener, readiness.clone()));
+    let metrics = Metrics::default();
+    let health = tokio::spawn(health::serve(listener, readiness.clone(), metrics.clone()));
+    let outcome = lead(config, client, shutdown, readiness, metrics).await;
+    health.abort();
+    outcome
+}
 
+async fn lead(
+    config: Config,
+    client: Client,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+    readiness: health::Readiness,
+    metrics: Metrics,
+) -> Result<(), RunError> {
     let stop = CancellationToken::new();
     let stopper = stop.clone();
     tokio::spawn(async move {
         shutdown.await;
         stopper.cancel();
     });
-    let context = Arc::new(Context::new(client, config));
-    tokio::select! {
-        () = wait_for_definitions(&context) => {}
-        () = stop.cancelled() => {
-            health.abort();
-            return Ok(());
-        }
+    let terms = Terms {
+        namespace: config.operator_namespace.clone(),
+        name: config.lease_name.clone(),
+        identity: config.pod_name.clone(),
+        duration: config.lease_duration,
+    };
+    let election = Election::new(client.clone(), terms);
+    let context = Arc::new(Context::new(client, config, metrics.clone()));
+    let won = async {
+        wait_for_definitions(&context).await;
+        election.won(|| readiness.standing_by(true)).await
+    };
+    let mut held = tokio::select! {
+        held = won => held,
+        () = stop.cancelled() => return Ok(()),
+    };
+    readiness.standing_by(false);
+    metrics.leader.set(1);
+    let outcome = tokio::select! {
+        () = control(&context, readiness, stop) => Ok(()),
+        // The other branch is dropped, and with it every reconcile that is under way.
+        lost = election.kept(&mut held) => Err(RunError::NotLeader(lost)),
+    };
+    metrics.leader.set(0);
+    if outcome.is_ok() {
+        election.release(held).await;
     }
+    outcome
+}
 
-    let classes = classes::controller(&context, readiness.clone());
-    let gateways = gateways::controller(&context, classes.store(), readiness)
+/// Runs both controllers until `stop`.
+async fn control(context: &Arc<Context>, readiness: health::Readiness, stop: CancellationToken) {
+    let classes = classes::controller(context, readiness.clone());
+    let gateways = gateways::controller(context, classes.store(), readiness);
+    context.metrics.count_gateways(gateways.store());
+    let gateways = gateways
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(gateway::reconcile, gateway::error_policy, context.clone())
         .for_each(log_outcome);
@@ -75,8 +119,6 @@ pub async fn run(
         .run(class::reconcile, class::error_policy, context.clone())
         .for_each(log_outcome);
     tokio::join!(gateways, classes);
-    health.abort();
-    Ok(())
 }
 
 /// Without its definitions the operator could only fail in a loop; so it says once what is missing.

@@ -59,7 +59,12 @@ pub async fn cleanup(
             Ok(Fate::Deleted(what)) => deleted.push(what),
             Ok(Fate::Unfinished(what)) => held.push((None, what)),
             Err(StepError::Status(error)) => return Err(error),
-            Err(error) => held.push((Some(error.reason()), error.to_string())),
+            Err(error) => {
+                context
+                    .metrics
+                    .step_failed(DELETION_BLOCKED, error.reason());
+                held.push((Some(error.reason()), error.to_string()));
+            }
         }
     }
     let released = gateway

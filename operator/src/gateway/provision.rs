@@ -43,6 +43,9 @@ pub async fn provision(
         draft: &draft,
     };
     let (outcome, workload) = run(&step).await?;
+    for (step, reason) in &outcome.failures {
+        context.metrics.step_failed(step, reason);
+    }
     conclude(context, gateway, &draft, &outcome, workload).await?;
     Ok(!outcome.failed)
 }
@@ -57,8 +60,7 @@ async fn refuse(
 ) -> Result<(), Error> {
     let mut outcome = Outcome {
         findings: vec![refusal],
-        failed: false,
-        conflict: false,
+        ..Outcome::default()
     };
     let running = workload::find(&context.client, owner)
         .await
@@ -143,9 +145,12 @@ fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
 }
 
 /// What the steps found.
+#[derive(Default)]
 struct Outcome {
     findings: Vec<Finding>,
     failed: bool,
+    /// Which, and why.
+    failures: Vec<(&'static str, &'static str)>,
     conflict: bool,
 }
 
@@ -165,6 +170,7 @@ impl Outcome {
             Err(StepError::Status(error)) => Err(error),
             Err(error) => {
                 self.failed = true;
+                self.failures.push((condition, error.reason()));
                 self.conflict |= error.is_conflict();
                 self.findings.push(error.finding(condition));
                 Ok(None)
@@ -198,8 +204,7 @@ async fn run(step: &Step<'_>) -> Result<(Outcome, Option<Workload>), Error> {
             reason::ACCEPTED,
             "the spec and its class fit together",
         )],
-        failed: false,
-        conflict: false,
+        ..Outcome::default()
     };
     let (storage, database, signing, prepared) = tokio::join!(
         storage(step),

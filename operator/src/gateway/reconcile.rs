@@ -15,6 +15,7 @@ use super::provision::provision;
 use crate::backoff::jittered;
 use crate::context::Context;
 use crate::meta::{FINALIZER, Owner};
+use crate::metrics::Outcome;
 
 /// How soon work that takes several passes goes on, after the others have had their turn.
 const GO_ON: Duration = Duration::from_secs(1);
@@ -25,6 +26,7 @@ const GO_ON: Duration = Duration::from_secs(1);
 /// When the API server fails; trouble elsewhere becomes a condition and a retry.
 pub async fn reconcile(gateway: Arc<FileGateway>, context: Arc<Context>) -> Result<Action, Error> {
     let context = context.as_ref();
+    let pass = context.metrics.pass("FileGateway");
     let Some(owner) = Owner::of(&gateway) else {
         return Ok(Action::await_change());
     };
@@ -39,6 +41,7 @@ pub async fn reconcile(gateway: Arc<FileGateway>, context: Arc<Context>) -> Resu
         .filter(|live| live.uid().as_deref() == Some(owner.uid.as_str()));
     let Some(gateway) = gateway else {
         context.backoff.settled(&key);
+        pass.ended(Outcome::Settled);
         return Ok(Action::await_change());
     };
 
@@ -49,19 +52,25 @@ pub async fn reconcile(gateway: Arc<FileGateway>, context: Arc<Context>) -> Resu
         (true, true) => match cleanup(context, &gateway, &owner).await? {
             Cleanup::Done => true,
             Cleanup::Blocked => false,
-            Cleanup::Unfinished => return Ok(Action::requeue(GO_ON)),
+            Cleanup::Unfinished => {
+                pass.ended(Outcome::Unsettled);
+                return Ok(Action::requeue(GO_ON));
+            }
         },
         (false, false) => {
             // In a write of its own, before anything is made; the write brings us back here.
             add_finalizer(&api, &gateway).await?;
+            pass.ended(Outcome::Unsettled);
             return Ok(Action::await_change());
         }
         (false, true) => provision(context, &gateway, &owner).await?,
     };
     if settled {
+        pass.ended(Outcome::Settled);
         context.backoff.settled(&key);
         Ok(Action::requeue(jittered(context.config.resync, 0.1)))
     } else {
+        pass.ended(Outcome::Unsettled);
         Ok(Action::requeue(context.backoff.failed(&key)))
     }
 }

@@ -130,3 +130,22 @@ fn definitions_stay_by_default_even_with_values_of_an_older_release() {
     let text = helm(&["template", "x", &chart(), "--set", "crds.enabled=false"]);
     assert!(!text.contains("kind: CustomResourceDefinition"));
 }
+
+#[test]
+fn what_is_asked_for_is_rendered_and_nothing_else() {
+    let plain = helm(&["template", "x", &chart()]);
+    for kind in ["PodDisruptionBudget", "ServiceMonitor"] {
+        assert!(!plain.contains(&format!("kind: {kind}")), "{kind}");
+    }
+    assert!(!plain.contains("topologySpreadConstraints"));
+    let set = "replicas=2,metrics.serviceMonitor.enabled=true";
+    let all = helm(&["template", "x", &chart(), "--set", set]);
+    for kind in ["PodDisruptionBudget", "ServiceMonitor"] {
+        assert!(all.contains(&format!("kind: {kind}")), "{kind}");
+    }
+    assert!(all.contains("topologySpreadConstraints") && all.contains("replicas: 2"));
+    // What a release of before these values was installed with.
+    let old = "replicas=null,leaseSeconds=null,secretDelaySeconds=null,metrics=null";
+    let text = helm(&["template", "x", &chart(), "--set", old]);
+    assert!(text.contains("value: \"15\""), "{text}");
+}

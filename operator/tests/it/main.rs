@@ -10,6 +10,8 @@ mod cel;
 mod chart;
 mod children;
 mod deletion;
+mod leadership;
+mod metrics;
 mod names;
 mod outages;
 mod provisioning;

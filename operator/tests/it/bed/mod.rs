@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-pub use operator::Operator;
+pub use operator::{Operator, Start};
 
 use crate::backends::{address, postgres_login, variable};
 use crate::proxy::Proxy;

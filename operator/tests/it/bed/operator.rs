@@ -1,12 +1,14 @@
 //! An operator in the test's own process.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use operator::Config;
+use operator::{Config, RunError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -17,38 +19,115 @@ use crate::backends::variable;
 /// An operator in this process; stops when dropped.
 pub struct Operator {
     stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<()>,
-    /// Where it answers `/readyz`.
-    pub health: SocketAddr,
-    /// Requests about this test's objects.
-    requests: Arc<AtomicUsize>,
+    task: JoinHandle<Result<(), RunError>>,
+    /// Its name as a candidate.
+    pub pod_name: String,
+    /// Where it answers `/readyz` and `/metrics`.
+    health: SocketAddr,
+    calls: Arc<Calls>,
+}
+
+/// Its requests about this test's objects, that for the Lease excepted.
+#[derive(Default)]
+struct Calls {
+    requests: AtomicUsize,
     /// Those of them that were not reads.
-    writes: Arc<AtomicUsize>,
+    writes: AtomicUsize,
+    /// When the first and the last were made.
+    between: Mutex<Option<(Instant, Instant)>>,
+}
+
+impl Calls {
+    fn note(&self, request: &http::Request<kube::client::Body>, namespace: &str) {
+        let path = request.uri().path();
+        // The class has the namespace in its name, and so has the Lease.
+        if !path.contains(namespace) || path.contains("/leases") {
+            return;
+        }
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        if request.method() != http::Method::GET {
+            self.writes.fetch_add(1, Ordering::SeqCst);
+        }
+        // Those that stand by look whether the definitions are installed.
+        let query = request.uri().query().unwrap_or_default();
+        if query.split('&').any(|part| part == "limit=1") {
+            return;
+        }
+        let now = Instant::now();
+        let mut between = self.between.lock().unwrap();
+        let first = between.map_or(now, |(first, _)| first);
+        *between = Some((first, now));
+    }
+}
+
+/// How an operator is started.
+pub struct Start {
+    pub kube: kube::Config,
+    /// Its own namespace.
+    pub home: String,
+    pub resync: Duration,
+    pub lease_name: String,
+    pub lease_duration: Duration,
+    pub secret_delay: Duration,
 }
 
 impl Operator {
     /// Asks it to stop and waits until it has.
     pub async fn stop(mut self) {
         self.stop.take().unwrap().send(()).unwrap();
-        tokio::time::timeout(PATIENCE, self.task)
+        self.ended().await.unwrap();
+    }
+
+    /// Asks it to stop.
+    pub fn begin_to_stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> Result<(), RunError> {
+        tokio::time::timeout(PATIENCE, &mut self.task)
             .await
-            .expect("the operator stops in time")
-            .unwrap();
+            .expect("the operator ends in time")
+            .unwrap()
+    }
+
+    /// Ends it as SIGKILL does: nothing of it runs on.
+    pub async fn kill(&mut self) {
+        self.task.abort();
+        assert!((&mut self.task).await.unwrap_err().is_cancelled());
     }
 
     /// Writes so far.
     pub fn writes(&self) -> usize {
-        self.writes.load(Ordering::SeqCst)
+        self.calls.writes.load(Ordering::SeqCst)
+    }
+
+    /// When it made its first and its last request about this test's objects.
+    pub fn worked(&self) -> Option<(Instant, Instant)> {
+        *self.calls.between.lock().unwrap()
     }
 
     /// Waits until no pass is under way any more, so that what a test does next is seen by a pass
     /// that begins after it.
     pub async fn quiet(&self) {
+        let requests = || self.calls.requests.load(Ordering::SeqCst);
         let mut before = usize::MAX;
-        while before != self.requests.load(Ordering::SeqCst) {
-            before = self.requests.load(Ordering::SeqCst);
+        while before != requests() {
+            before = requests();
             tokio::time::sleep(Duration::from_millis(1500)).await;
         }
+    }
+
+    /// Status and body of a path of its health address.
+    pub async fn get(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(self.health).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some((status, body.to_string()))
     }
 }
 
@@ -62,46 +141,61 @@ pub(super) async fn kube_config() -> kube::Config {
 impl Bed {
     /// Starts an operator for this namespace.
     pub async fn operator(&self, resync: Duration) -> Operator {
-        self.operator_as(kube_config().await, SYSTEM, resync).await
+        let start = self.start().await;
+        self.operator_as(Start { resync, ..start })
     }
 
     /// Starts an operator with the permissions of a ServiceAccount.
     pub async fn operator_of(&self, namespace: &str, account: &str) -> Operator {
-        let mut kube = kube_config().await;
-        kube.auth_info.impersonate = Some(format!("system:serviceaccount:{namespace}:{account}"));
-        self.operator_as(kube, namespace, Duration::from_secs(600))
-            .await
+        let mut start = self.start().await;
+        let account_name = format!("system:serviceaccount:{namespace}:{account}");
+        start.kube.auth_info.impersonate = Some(account_name);
+        self.operator_as(Start {
+            home: namespace.into(),
+            lease_name: account.into(),
+            ..start
+        })
     }
 
-    async fn operator_as(&self, kube: kube::Config, home: &str, resync: Duration) -> Operator {
-        let writes = Arc::new(AtomicUsize::new(0));
-        let requests = Arc::new(AtomicUsize::new(0));
-        let (all, changing) = (requests.clone(), writes.clone());
-        let namespace = self.namespace.clone();
+    /// What operators of this test have in common.
+    pub async fn start(&self) -> Start {
+        Start {
+            kube: kube_config().await,
+            home: SYSTEM.into(),
+            resync: Duration::from_secs(600),
+            lease_name: format!("lease-{}", self.namespace),
+            lease_duration: Duration::from_secs(60),
+            secret_delay: Duration::from_secs(2),
+        }
+    }
+
+    /// Starts an operator that looks after this test's namespace.
+    pub fn operator_as(&self, start: Start) -> Operator {
+        let calls = Arc::new(Calls::default());
+        let (noted, namespace) = (calls.clone(), self.namespace.clone());
         let count =
             tower::util::MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
-                // The class has the namespace in its name.
-                if request.uri().path().contains(&namespace) {
-                    all.fetch_add(1, Ordering::SeqCst);
-                    if request.method() != http::Method::GET {
-                        changing.fetch_add(1, Ordering::SeqCst);
-                    }
-                }
+                noted.note(&request, &namespace);
                 request
             });
-        let client = kube::client::ClientBuilder::try_from(kube)
+        let client = kube::client::ClientBuilder::try_from(start.kube)
             .unwrap()
             .with_layer(&count)
             .build();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let health = free.local_addr().unwrap();
         drop(free);
+        let pod_name = format!("operator-{:08x}", rand::random::<u32>());
         let config = Config {
-            operator_namespace: home.into(),
+            operator_namespace: start.home,
             gateway_image: "filegateway/gateway:test".into(),
             watch_namespace: Some(self.namespace.clone()),
+            pod_name: pod_name.clone(),
+            lease_name: start.lease_name,
+            lease_duration: start.lease_duration,
             health_listen: health,
-            resync,
+            resync: start.resync,
+            secret_delay: start.secret_delay,
             log: "info".into(),
         };
         let (stop, stopped) = oneshot::channel();
@@ -109,14 +203,14 @@ impl Bed {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            operator::run(config, client, shutdown).await.unwrap();
+            operator::run(config, client, shutdown).await
         });
         Operator {
             stop: Some(stop),
             task,
+            pod_name,
             health,
-            requests,
-            writes,
+            calls,
         }
     }
 }

@@ -1,0 +1,42 @@
+//! What Prometheus is told.
+
+use serde_json::json;
+
+use crate::bed::{Bed, Operator};
+
+async fn told(bed: &Bed, operator: &Operator, line: &str) {
+    bed.until(line, async || {
+        let (status, text) = operator.get("/metrics").await?;
+        assert_eq!(status, 200);
+        text.lines().any(|found| found == line).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn gateways_failures_and_leadership_are_counted() {
+    let (bed, operator) = Bed::with_operator("metrics").await;
+    bed.s3.cut();
+    bed.create("files", json!({})).await.unwrap();
+    told(&bed, &operator, "filegateway_operator_leader 1").await;
+    let down = r#"filegateway_operator_gateways{ready="False",reason="BackendUnreachable"} 1"#;
+    told(&bed, &operator, down).await;
+    let (_, text) = operator.get("/metrics").await.unwrap();
+    let failures = "filegateway_operator_step_failures_total\
+                    {step=\"BucketReady\",reason=\"BackendUnreachable\"}";
+    assert!(text.contains(failures), "{text}");
+
+    bed.s3.mend();
+    bed.ready("files").await;
+    let up = r#"filegateway_operator_gateways{ready="True",reason="AllReady"} 1"#;
+    told(&bed, &operator, up).await;
+    told(&bed, &operator, "filegateway_operator_gateways_outdated 0").await;
+    let (_, text) = operator.get("/metrics").await.unwrap();
+    let passes = r#"reconciles_total{kind="FileGateway",result="settled"}"#;
+    assert!(text.contains(passes), "{text}");
+    assert!(
+        !text.contains(&bed.namespace),
+        "no label has the name of a gateway: {text}"
+    );
+    operator.stop().await;
+}
