@@ -61,6 +61,9 @@ pub struct FileGatewayClassSpec {
     /// The gateway's image. Default: the one that came with the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<GatewayImage>,
+    /// How often what gateways sign and log in with is replaced.
+    #[serde(default)]
+    pub rotation: Rotation,
     /// The namespaces whose FileGateways may use this class. Default: all of them.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
@@ -148,6 +151,38 @@ pub enum PullPolicy {
     Never,
 }
 
+/// How often what gateways sign and log in with is replaced, without a restart and without a failed
+/// request. An annotation on a FileGateway asks for it at once.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotation {
+    /// How old a key that signs file tokens may become, in days; 0 for any age. At once: the annotation
+    /// `filegateway.dev/rotate-signing-key` with a new value. Default: 30.
+    #[serde(default = "default_signing_key_days")]
+    #[schemars(range(min = 0, max = 3650))]
+    pub signing_key_days: i32,
+    /// How old an S3 access key may become, in days; 0 for any age. At once: the annotation
+    /// `filegateway.dev/rotate-access-key` with a new value. Default: 90.
+    #[serde(default = "default_credential_days")]
+    #[schemars(range(min = 0, max = 3650))]
+    pub access_key_days: i32,
+    /// How old a database password may become, in days; 0 for any age. At once: the annotation
+    /// `filegateway.dev/rotate-database-password` with a new value. Default: 90.
+    #[serde(default = "default_credential_days")]
+    #[schemars(range(min = 0, max = 3650))]
+    pub database_password_days: i32,
+}
+
+impl Default for Rotation {
+    fn default() -> Self {
+        Self {
+            signing_key_days: default_signing_key_days(),
+            access_key_days: default_credential_days(),
+            database_password_days: default_credential_days(),
+        }
+    }
+}
+
 /// Which namespaces may use a class.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -176,6 +211,14 @@ fn default_region() -> String {
 
 fn default_true() -> bool {
     true
+}
+
+fn default_signing_key_days() -> i32 {
+    30
+}
+
+fn default_credential_days() -> i32 {
+    90
 }
 
 fn default_port() -> i32 {

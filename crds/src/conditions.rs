@@ -76,6 +76,8 @@ pub mod reason {
     pub const SECRET_MISSING: &str = "SecretMissing";
     /// A Secret that the spec names holds a value that can't be used.
     pub const SECRET_INVALID: &str = "SecretInvalid";
+    /// A new key or password is in use, or about to be, and the former is still good.
+    pub const ROTATION_IN_PROGRESS: &str = "RotationInProgress";
     /// The signing key is the current one.
     pub const CURRENT: &str = "Current";
     /// The Deployment has its minimum of replicas.

@@ -17,14 +17,17 @@ mod status;
 
 pub use class::{
     AllowedNamespaces, DatabaseServer, FileGatewayClass, FileGatewayClassSpec,
-    FileGatewayClassStatus, GatewayImage, IamServer, ObjectStore, PullPolicy,
+    FileGatewayClassStatus, GatewayImage, IamServer, ObjectStore, PullPolicy, Rotation,
 };
 pub use gateway::{
     AccessSpec, AuthSpec, BucketSpec, ClaimNames, DatabaseSpec, DatabaseType, DeletionPolicy,
     Delivery, FileGateway, FileGatewaySpec, LocationAccess, SqliteVolume, TokensSpec, UploadsSpec,
 };
 pub use reference::{SecretKeyReference, SecretReference};
-pub use status::{BucketStatus, ClassSnapshot, DatabaseStatus, FileGatewayStatus};
+pub use status::{
+    BucketStatus, ClassSnapshot, DatabaseStatus, FileGatewayStatus, RotationStatus,
+    RotationStatuses,
+};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

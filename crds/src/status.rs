@@ -1,6 +1,6 @@
 //! The status of a FileGateway.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ pub struct FileGatewayStatus {
     /// The database: written before it is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseStatus>,
+    /// When keys and passwords were issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotations: Option<RotationStatuses>,
     /// The class as last used, so that deletion does not need it to exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<ClassSnapshot>,
@@ -42,6 +45,35 @@ pub struct FileGatewayStatus {
     /// Label selector of the gateway pods, for the scale subresource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
+}
+
+/// When keys and passwords were issued.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationStatuses {
+    /// The key that signs file tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_key: Option<RotationStatus>,
+    /// The S3 access key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<RotationStatus>,
+    /// The password of the PostgreSQL role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_password: Option<RotationStatus>,
+}
+
+/// When one credential was issued.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationStatus {
+    /// When the current one was issued.
+    pub issued_at: Time,
+    /// When the next one is, by the class's schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Time>,
+    /// The value of the annotation that was last answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
 }
 
 /// The servers of a class as they were last used.

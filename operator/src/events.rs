@@ -12,6 +12,10 @@ pub const BUCKET_CREATED: &str = "BucketCreated";
 pub const BUCKET_ADOPTED: &str = "BucketAdopted";
 /// A credential was issued.
 pub const KEY_ISSUED: &str = "KeyIssued";
+/// A credential was replaced; the former is still good.
+pub const KEY_ROTATED: &str = "KeyRotated";
+/// A former credential is good no longer.
+pub const KEY_REVOKED: &str = "KeyRevoked";
 /// The operator made the database.
 pub const DATABASE_CREATED: &str = "DatabaseCreated";
 /// The gateway answers requests.

@@ -12,6 +12,12 @@ pub const MANAGER: &str = "filegateway-operator";
 pub const FINALIZER: &str = "filegateway.dev/finalizer";
 /// `true` on a FileGateway that is being deleted: let go of what can't be cleaned up.
 pub const RELEASE_ANNOTATION: &str = "filegateway.dev/release-external";
+/// On a FileGateway, with a new value: replace the key that signs file tokens.
+pub const ROTATE_SIGNING_KEY: &str = "filegateway.dev/rotate-signing-key";
+/// On a FileGateway, with a new value: replace the S3 access key.
+pub const ROTATE_ACCESS_KEY: &str = "filegateway.dev/rotate-access-key";
+/// On a FileGateway, with a new value: replace the database password.
+pub const ROTATE_DATABASE_PASSWORD: &str = "filegateway.dev/rotate-database-password";
 /// The owner's UID: a tag on buckets, an annotation on volume claims, a word in PostgreSQL comments.
 pub const OWNER_MARK: &str = "filegateway.dev/owner";
 /// Namespace of the owner: a tag on buckets and users, for people.

@@ -8,8 +8,10 @@ use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crds::FileGateway;
 use crds::conditions::READY;
+use crds::{FileGateway, RotationStatus, RotationStatuses};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use kube::runtime::reflector::Store;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -27,6 +29,9 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 const SECONDS: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0,
 ];
+
+/// How late a rotation may be: the former may have to end first.
+const HOUR: i64 = 60 * 60;
 
 /// How a pass over a resource ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +88,13 @@ pub struct ReadyLabels {
     pub reason: String,
 }
 
+/// Which credential.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CredentialLabels {
+    /// `signing_key`, `access_key` or `database_password`.
+    pub credential: &'static str,
+}
+
 /// All metrics of the process; clones count together and cost nothing.
 #[derive(Clone, Default)]
 pub struct Metrics(Arc<Families>);
@@ -105,6 +117,8 @@ pub struct Families {
     step_failures: Family<StepLabels, Counter>,
     gateways: Family<ReadyLabels, Gauge>,
     outdated: Gauge,
+    oldest: Family<CredentialLabels, Gauge>,
+    overdue: Family<CredentialLabels, Gauge>,
     /// The gateways as last seen, once this process leads.
     store: OnceLock<Store<FileGateway>>,
     registry: Registry,
@@ -123,6 +137,8 @@ impl Default for Families {
             step_failures: Family::default(),
             gateways: Family::default(),
             outdated: Gauge::default(),
+            oldest: Family::default(),
+            overdue: Family::default(),
             store: OnceLock::new(),
             registry: Registry::default(),
             counting: Mutex::default(),
@@ -167,6 +183,17 @@ impl Families {
             "FileGateways whose status speaks of an older spec: those that wait for a pass",
             self.outdated.clone(),
         );
+        registry.register_with_unit(
+            "oldest_credential_age",
+            "Since the oldest credential of its kind was issued",
+            Unit::Seconds,
+            self.oldest.clone(),
+        );
+        registry.register(
+            "credentials_overdue",
+            "Credentials that should have been replaced an hour ago",
+            self.overdue.clone(),
+        );
         registry
     }
 
@@ -210,6 +237,32 @@ impl Families {
         self.gateways.clear();
         for (labels, count) in by_ready {
             self.gateways.get_or_create(&labels).set(count);
+        }
+        self.count_credentials(gateways);
+    }
+
+    fn count_credentials(&self, gateways: &[Arc<FileGateway>]) {
+        type Pick = fn(&RotationStatuses) -> Option<&RotationStatus>;
+        const KINDS: [(&str, Pick); 3] = [
+            ("signing_key", |all| all.signing_key.as_ref()),
+            ("access_key", |all| all.access_key.as_ref()),
+            ("database_password", |all| all.database_password.as_ref()),
+        ];
+        let now = Timestamp::now();
+        let since = |time: &Time| now.duration_since(time.0).as_secs();
+        for (credential, pick) in KINDS {
+            let found = gateways
+                .iter()
+                .filter_map(|gateway| pick(gateway.status.as_ref()?.rotations.as_ref()?));
+            let (mut oldest, mut overdue) = (0, 0);
+            for status in found {
+                oldest = oldest.max(since(&status.issued_at));
+                let late = status.due_at.as_ref().map(&since);
+                overdue += i64::from(late.is_some_and(|seconds| seconds > HOUR));
+            }
+            let labels = CredentialLabels { credential };
+            self.oldest.get_or_create(&labels).set(oldest);
+            self.overdue.get_or_create(&labels).set(overdue);
         }
     }
 }
@@ -331,6 +384,33 @@ mod tests {
     }
 
     #[test]
+    fn the_oldest_credential_is_told_and_what_is_late() {
+        let metrics = Metrics::default();
+        let (store, mut writer) = reflector::store();
+        metrics.count_gateways(store);
+        let old = json!({"rotations": {
+            "signingKey": {"issuedAt": "2020-01-01T00:00:00Z", "dueAt": "2020-01-31T00:00:00Z"},
+            "accessKey": {"issuedAt": "2020-01-01T00:00:00Z"}}});
+        let young = json!({"rotations": {"signingKey": {
+            "issuedAt": Timestamp::now().to_string(), "dueAt": "2999-01-01T00:00:00Z"}}});
+        for (name, status) in [("a", old), ("b", young)] {
+            writer.apply_watcher_event(&watcher::Event::Apply(gateway(name, status)));
+        }
+        let text = metrics.text();
+        for line in [
+            r#"credentials_overdue{credential="signing_key"} 1"#,
+            r#"credentials_overdue{credential="access_key"} 0"#,
+            r#"oldest_credential_age_seconds{credential="database_password"} 0"#,
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+        let age = text
+            .split_once(r#"oldest_credential_age_seconds{credential="access_key"} "#)
+            .and_then(|(_, rest)| rest.lines().next()?.parse::<i64>().ok());
+        assert!(age.unwrap() > 180_000_000, "six years and more");
+    }
+
+    #[test]
     fn each_metric_is_documented() {
         let document = include_str!("../../docs/operator.md");
         let metrics = Metrics::default();
@@ -342,7 +422,7 @@ mod tests {
         let text = metrics.text();
         let names = text.lines().filter_map(|line| line.strip_prefix("# HELP "));
         let names: Vec<_> = names.filter_map(|line| line.split(' ').next()).collect();
-        assert!(names.len() >= 7, "{names:?}");
+        assert!(names.len() >= 9, "{names:?}");
         for name in names {
             assert!(document.contains(&format!("`{name}")), "{name}");
         }

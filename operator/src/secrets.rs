@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::{Api, ObjectMeta};
 use thiserror::Error;
@@ -115,8 +116,19 @@ pub async fn named_key(
         .map(|version| NamedKey { version, length }))
 }
 
-/// The data of `owner`'s Secret called `name`; `None` when it is not there, or when somebody has
-/// changed its data since we wrote it, which is the same as lost.
+/// A Secret of a gateway's own.
+#[derive(Clone, Debug)]
+pub struct Owned {
+    /// What it holds.
+    pub data: BTreeMap<String, Sensitive>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// `owner`'s Secret called `name`; `None` when it is not there, or when somebody has changed its data
+/// since we wrote it, which is the same as lost.
 ///
 /// # Errors
 /// When it is not ours, or the API server fails. Neither may lead to a new credential.
@@ -124,7 +136,7 @@ pub async fn owned(
     client: &Client,
     owner: &Owner,
     name: &str,
-) -> Result<Option<BTreeMap<String, Sensitive>>, SecretError> {
+) -> Result<Option<Owned>, SecretError> {
     let Some(secret) = get(client, &owner.namespace, name).await? else {
         return Ok(None);
     };
@@ -137,15 +149,19 @@ pub async fn owned(
         .into_iter()
         .filter_map(|(key, value)| Some((key, Sensitive::new(String::from_utf8(value.0).ok()?))))
         .collect();
-    let intact = secret
-        .metadata
-        .annotations
-        .and_then(|annotations| annotations.get(CONTENT_ANNOTATION).cloned())
-        .is_none_or(|written| written == content_hash(&data));
-    Ok(intact.then_some(data))
+    let annotations = secret.metadata.annotations.unwrap_or_default();
+    let intact = annotations
+        .get(CONTENT_ANNOTATION)
+        .is_none_or(|written| *written == content_hash(&data));
+    let created = secret.metadata.creation_timestamp;
+    Ok(intact.then_some(Owned {
+        data,
+        annotations,
+        created: created.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+    }))
 }
 
-/// Makes `owner`'s Secret called `name` hold `data`.
+/// Makes `owner`'s Secret called `name` hold `data`, with `annotations`, in one write.
 ///
 /// # Errors
 /// When it is not ours, or the API server fails.
@@ -154,12 +170,11 @@ pub async fn keep(
     owner: &Owner,
     name: &str,
     data: &BTreeMap<String, Sensitive>,
+    mut annotations: BTreeMap<String, String>,
 ) -> Result<(), SecretError> {
+    annotations.insert(CONTENT_ANNOTATION.into(), content_hash(data));
     let mut metadata = ObjectMeta {
-        annotations: Some(BTreeMap::from([(
-            CONTENT_ANNOTATION.to_string(),
-            content_hash(data),
-        )])),
+        annotations: Some(annotations),
         ..owner.child(name.into(), COMPONENT)
     };
     metadata.namespace = Some(owner.namespace.clone());

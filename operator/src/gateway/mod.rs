@@ -27,4 +27,5 @@ mod workload;
 pub use dereference::{AuthSecret, Dereferenced};
 pub use error::Error;
 pub use reconcile::{error_policy, reconcile};
-pub use validate::{DatabasePlan, Plan, validate};
+pub use steps::rotation::Schedule;
+pub use validate::{DatabasePlan, Plan, Rotations, validate};

@@ -5,12 +5,16 @@ use crds::conditions::{
     ACCEPTED, BUCKET_READY, CREDENTIALS_READY, DATABASE_READY, Finding, SIGNING_KEY_READY,
     WORKLOAD_AVAILABLE, reason,
 };
-use crds::{BucketStatus, DatabaseStatus, DatabaseType, FileGateway, FileGatewayStatus};
+use crds::{
+    BucketStatus, DatabaseStatus, DatabaseType, FileGateway, FileGatewayStatus, RotationStatuses,
+};
+use k8s_openapi::jiff::Timestamp;
 
 use super::build::{self, Restarts};
 use super::dereference::dereference;
 use super::draft::Draft;
 use super::error::Error;
+use super::steps::rotation::Rotated;
 use super::steps::{Step, StepError, bucket, credentials, database, signing_key, volume};
 use super::update_status::{announce, conditions};
 use super::validate::{DatabasePlan, Plan, validate};
@@ -19,19 +23,27 @@ use crate::context::Context;
 use crate::meta::{Owner, database_secret_name, selector_text, volume_claim_name};
 use crate::secrets;
 
-/// True when nothing has to be tried again.
+/// How a pass went.
+pub enum Provisioned {
+    /// Nothing has to be tried again; there is something to do at a time that may be known.
+    Settled(Option<Timestamp>),
+    /// Something has to be tried again.
+    Failed,
+}
+
+/// Makes what the spec asks for, as far as that is possible now.
 pub async fn provision(
     context: &Context,
     gateway: &FileGateway,
     owner: &Owner,
-) -> Result<bool, Error> {
+) -> Result<Provisioned, Error> {
     let draft = Draft::new(&context.client, gateway, owner);
     let found = dereference(context, gateway, owner).await?;
     let plan = match validate(gateway, owner, &found, &context.config.gateway_image) {
         Ok(plan) => plan,
         Err(refusal) => {
             refuse(context, gateway, &draft, owner, refusal).await?;
-            return Ok(true);
+            return Ok(Provisioned::Settled(None));
         }
     };
     draft.change(|status| intend(status, &plan)).await?;
@@ -47,7 +59,11 @@ pub async fn provision(
         context.metrics.step_failed(step, reason);
     }
     conclude(context, gateway, &draft, &outcome, workload).await?;
-    Ok(!outcome.failed)
+    Ok(if outcome.failed {
+        Provisioned::Failed
+    } else {
+        Provisioned::Settled(outcome.rotated.look_at())
+    })
 }
 
 /// Says why there is no plan. Pods that run already go on, and are still looked at.
@@ -86,6 +102,7 @@ async fn conclude(
         .change(|status| {
             status.observed_generation = gateway.metadata.generation;
             status.conditions = conditions.clone();
+            outcome.rotated.note(status);
             if let Some(workload) = workload {
                 status.replicas = Some(workload.replicas);
                 status.ready_replicas = Some(workload.ready_replicas);
@@ -151,7 +168,33 @@ struct Outcome {
     failed: bool,
     /// Which, and why.
     failures: Vec<(&'static str, &'static str)>,
+    rotated: AllRotated,
     conflict: bool,
+}
+
+/// What steps found out about their keys and passwords; a step that failed says nothing.
+#[derive(Default)]
+struct AllRotated {
+    signing_key: Option<Rotated>,
+    access_key: Option<Rotated>,
+}
+
+impl AllRotated {
+    fn note(&self, status: &mut FileGatewayStatus) {
+        let mut all = status.rotations.take().unwrap_or_default();
+        let said = |found: &Option<Rotated>| found.as_ref().map(|found| found.status.clone());
+        all.signing_key = said(&self.signing_key).or(all.signing_key);
+        all.access_key = said(&self.access_key).or(all.access_key);
+        status.rotations = (all != RotationStatuses::default()).then_some(all);
+    }
+
+    fn look_at(&self) -> Option<Timestamp> {
+        [&self.signing_key, &self.access_key]
+            .into_iter()
+            .flatten()
+            .filter_map(|found| found.look_at)
+            .min()
+    }
 }
 
 impl Outcome {
@@ -216,7 +259,7 @@ async fn run(step: &Step<'_>) -> Result<(Outcome, Option<Workload>), Error> {
     outcome.note(BUCKET_READY, bucket.map(|finding| (finding, ())))?;
     match credentials {
         Some(result) => {
-            outcome.note(CREDENTIALS_READY, result.map(|finding| (finding, ())))?;
+            outcome.rotated.access_key = outcome.note(CREDENTIALS_READY, result)?;
         }
         // A key that was issued before stays good while the bucket can't be looked at.
         None if outcome.conflict => outcome.findings.push(Finding::unknown(
@@ -227,7 +270,7 @@ async fn run(step: &Step<'_>) -> Result<(Outcome, Option<Workload>), Error> {
         None => {}
     }
     let restarts = outcome.note(DATABASE_READY, database)?;
-    outcome.note(SIGNING_KEY_READY, signing.map(|finding| (finding, ())))?;
+    outcome.rotated.signing_key = outcome.note(SIGNING_KEY_READY, signing)?;
     let workload = match prepared {
         Ok(()) => deploy(step, &outcome, restarts).await,
         Err(error) => Err(error.into()),
@@ -240,7 +283,7 @@ async fn storage(
     step: &Step<'_>,
 ) -> (
     Result<Finding, StepError>,
-    Option<Result<Finding, StepError>>,
+    Option<Result<(Finding, Rotated), StepError>>,
 ) {
     let bucket = bucket::ensure(step).await;
     let credentials = match bucket {
@@ -290,8 +333,8 @@ async fn deploy(
         // The database can't be looked at now; its login is still the one in the Secret.
         None => secrets::owned(client, owner, &database_secret_name(&owner.name))
             .await?
-            .map(|data| Restarts {
-                database: secrets::content_hash(&data),
+            .map(|secret| Restarts {
+                database: secrets::content_hash(&secret.data),
             }),
     };
     match restarts {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::FileGateway;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::controller::Action;
@@ -11,7 +12,7 @@ use serde_json::json;
 
 use super::cleanup::{Cleanup, cleanup};
 use super::error::Error;
-use super::provision::provision;
+use super::provision::{Provisioned, provision};
 use crate::backoff::jittered;
 use crate::context::Context;
 use crate::meta::{FINALIZER, Owner};
@@ -19,6 +20,10 @@ use crate::metrics::Outcome;
 
 /// How soon work that takes several passes goes on, after the others have had their turn.
 const GO_ON: Duration = Duration::from_secs(1);
+
+/// How soon at the earliest a pass follows one that had nothing to try again: what it waits for may be
+/// late.
+const NEXT: Duration = Duration::from_secs(5);
 
 /// Makes the world match `gateway`.
 ///
@@ -46,12 +51,12 @@ pub async fn reconcile(gateway: Arc<FileGateway>, context: Arc<Context>) -> Resu
     };
 
     let ours = gateway.finalizers().iter().any(|name| name == FINALIZER);
-    let settled = match (gateway.metadata.deletion_timestamp.is_some(), ours) {
+    let outcome = match (gateway.metadata.deletion_timestamp.is_some(), ours) {
         // Somebody else's finalizer holds it; what was ours is gone.
-        (true, false) => true,
+        (true, false) => Provisioned::Settled(None),
         (true, true) => match cleanup(context, &gateway, &owner).await? {
-            Cleanup::Done => true,
-            Cleanup::Blocked => false,
+            Cleanup::Done => Provisioned::Settled(None),
+            Cleanup::Blocked => Provisioned::Failed,
             Cleanup::Unfinished => {
                 pass.ended(Outcome::Unsettled);
                 return Ok(Action::requeue(GO_ON));
@@ -65,14 +70,26 @@ pub async fn reconcile(gateway: Arc<FileGateway>, context: Arc<Context>) -> Resu
         }
         (false, true) => provision(context, &gateway, &owner).await?,
     };
-    if settled {
-        pass.ended(Outcome::Settled);
-        context.backoff.settled(&key);
-        Ok(Action::requeue(jittered(context.config.resync, 0.1)))
-    } else {
-        pass.ended(Outcome::Unsettled);
-        Ok(Action::requeue(context.backoff.failed(&key)))
+    match outcome {
+        Provisioned::Settled(look_at) => {
+            pass.ended(Outcome::Settled);
+            context.backoff.settled(&key);
+            let wait = jittered(context.config.resync, 0.1);
+            let wait = look_at.map_or(wait, |time| wait.min(until(time)));
+            Ok(Action::requeue(wait))
+        }
+        Provisioned::Failed => {
+            pass.ended(Outcome::Unsettled);
+            Ok(Action::requeue(context.backoff.failed(&key)))
+        }
     }
+}
+
+fn until(time: Timestamp) -> Duration {
+    let left: SignedDuration = time.duration_since(Timestamp::now());
+    // Times are whole seconds, so the second has to be over.
+    let left = left.saturating_add(SignedDuration::from_secs(1));
+    Duration::try_from(left).unwrap_or_default().max(NEXT)
 }
 
 /// How long to wait after an [`Error`].

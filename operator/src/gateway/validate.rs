@@ -7,11 +7,17 @@ use crds::{
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::ResourceExt;
 use kube::core::{Selector, SelectorExt};
 
+use super::Schedule;
 use super::dereference::{AuthSecret, Dereferenced, SHORTEST_SECRET};
-use crate::meta::Owner;
+use crate::meta::{Owner, ROTATE_ACCESS_KEY, ROTATE_DATABASE_PASSWORD, ROTATE_SIGNING_KEY};
 use crate::{names, quantity};
+
+/// How long gateways let playback go on that began with a file token, in seconds. It is theirs by
+/// default; what is signed for so long must be accepted for so long.
+pub const PLAYBACK_SECONDS: u64 = 4 * 60 * 60;
 
 /// Everything the steps and builders need to know; nobody reads the spec after this.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +40,8 @@ pub struct Plan {
     pub auth: AuthSpec,
     /// Version of the Secret with the issuer's shared secret, when there is one.
     pub auth_secret_version: Option<String>,
+    /// When keys and passwords are replaced.
+    pub rotations: Rotations,
     /// Lifetime of file tokens, in seconds.
     pub token_lifetime_seconds: i32,
     /// Who may read by location.
@@ -52,6 +60,17 @@ pub struct Plan {
     pub image: GatewayImage,
     /// What deletion does.
     pub deletion_policy: DeletionPolicy,
+}
+
+/// When keys and passwords are replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rotations {
+    /// The key that signs file tokens.
+    pub signing_key: Schedule,
+    /// The S3 access key.
+    pub access_key: Schedule,
+    /// The password of the PostgreSQL role.
+    pub database_password: Schedule,
 }
 
 /// Where the catalog lives.
@@ -159,6 +178,7 @@ pub fn validate(
         database,
         auth: spec.auth.clone(),
         auth_secret_version: auth_secret_version(gateway, owner, found)?,
+        rotations: rotations(gateway, class),
         token_lifetime_seconds: spec.tokens.lifetime_seconds,
         access: spec.access.clone(),
         max_file_bytes,
@@ -173,6 +193,19 @@ pub fn validate(
         }),
         deletion_policy: spec.deletion_policy,
     })
+}
+
+fn rotations(gateway: &FileGateway, class: &FileGatewayClass) -> Rotations {
+    let schedule = |days, annotation: &str| Schedule {
+        days,
+        request: gateway.annotations().get(annotation).cloned(),
+    };
+    let days = &class.spec.rotation;
+    Rotations {
+        signing_key: schedule(days.signing_key_days, ROTATE_SIGNING_KEY),
+        access_key: schedule(days.access_key_days, ROTATE_ACCESS_KEY),
+        database_password: schedule(days.database_password_days, ROTATE_DATABASE_PASSWORD),
+    }
 }
 
 fn allowed(class: &FileGatewayClass, found: &Dereferenced) -> Result<bool, String> {

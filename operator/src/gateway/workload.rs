@@ -80,6 +80,30 @@ pub async fn find(
     }
 }
 
+/// Whether every pod that is wanted is there and ready, and no other: so each of them reads its
+/// Secrets. True when there is no Deployment yet.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn all_ready(client: &Client, owner: &Owner) -> Result<bool, ApplyError> {
+    let Some((serve, worker)) = find(client, owner).await? else {
+        return Ok(true);
+    };
+    Ok(std::iter::once(&serve).chain(&worker).all(is_ready))
+}
+
+fn is_ready(deployment: &Deployment) -> bool {
+    let wanted = deployment
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.replicas)
+        .unwrap_or(1);
+    let status = deployment.status.clone().unwrap_or_default();
+    status.observed_generation >= deployment.metadata.generation
+        && status.replicas.unwrap_or(0) == wanted
+        && status.ready_replicas.unwrap_or(0) == wanted
+}
+
 /// Stops the pods; Deployments that are gone already, or somebody else's, are fine.
 ///
 /// # Errors
@@ -217,6 +241,28 @@ mod tests {
         assert!(quota.message.contains("because"));
         let stuck = look("a", &failing("Progressing", "False"), None).finding;
         assert_eq!(stuck.reason, reason::PROGRESS_DEADLINE_EXCEEDED);
+    }
+
+    #[test]
+    fn all_pods_are_ready_or_not() {
+        let pods = |replicas, ready| {
+            let mut found = deployment(
+                "files",
+                json!({"observedGeneration": 2, "replicas": replicas, "readyReplicas": ready}),
+            );
+            found.spec = serde_json::from_value(json!({
+                "replicas": 2, "selector": {}, "template": {},
+            }))
+            .unwrap();
+            found
+        };
+        assert!(is_ready(&pods(2, 2)));
+        assert!(!is_ready(&pods(2, 1)), "one is not ready");
+        assert!(!is_ready(&pods(3, 2)), "one of the former is still there");
+        assert!(!is_ready(&pods(1, 1)), "one is still to come");
+        let mut old = pods(2, 2);
+        old.metadata.generation = Some(3);
+        assert!(!is_ready(&old));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::config::{BehaviorVersion, Region};
+use aws_sdk_iam::types::StatusType;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
@@ -137,6 +138,25 @@ impl Iam {
                 }),
             },
             Err(error) => Err(self.failure(ACTION, &error)),
+        }
+    }
+
+    /// Makes a key of the user useless, but keeps it, so that a person can activate it again; one that
+    /// is gone already is fine.
+    ///
+    /// # Errors
+    /// Any failure but `NoSuchEntity`.
+    pub async fn deactivate_key(&self, user: &str, id: &str) -> Result<(), RemoteError> {
+        let call = self
+            .client
+            .update_access_key()
+            .user_name(user)
+            .access_key_id(id)
+            .status(StatusType::Inactive);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if missing(&error) => Ok(()),
+            Err(error) => Err(self.failure("deactivate an access key", &error)),
         }
     }
 

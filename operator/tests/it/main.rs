@@ -18,4 +18,5 @@ mod provisioning;
 mod proxy;
 mod readiness;
 mod refusals;
+mod rotation;
 mod settled;

@@ -1,21 +1,30 @@
-//! The S3 user that can touch the gateway's bucket alone, and its one access key.
+//! The S3 user that can touch the gateway's bucket alone, and its access key.
 //!
 //! The user's path carries the owner's UID: it is given at creation, so no crash can leave a user
 //! without it. The Secret is the only place where the secret half of a key is kept; a key that is
-//! not in it is useless and goes.
+//! neither in it nor noted there as the former one is useless and goes.
+//!
+//! A rotation makes a second key and puts it into the Secret. The former one stays active until every
+//! pod had time to see that, is deactivated then, and deleted after the same time again, in which a
+//! person could still activate it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crds::ClassSnapshot;
 use crds::conditions::{CREDENTIALS_READY, Finding, reason};
+use crds::{ClassSnapshot, Delivery};
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::rotation::{Progress, Rotated, Stage, now};
 use super::{Fate, Step, StepError};
 use crate::context::Context;
 use crate::events;
+use crate::gateway::workload;
 use crate::meta::{Owner, s3_secret_name};
+use crate::remote::AccessKey;
 use crate::remote::iam::Iam;
-use crate::secrets;
+use crate::secrets::{self, Owned};
 use crate::sensitive::Sensitive;
 
 /// Name of the inline policy.
@@ -24,46 +33,194 @@ const POLICY: &str = "bucket";
 const MOST_KEYS: usize = 2;
 const ID: &str = "access-key-id";
 const SECRET: &str = "secret-access-key";
+/// Annotation of the Secret: the id of the key before this one.
+const FORMER: &str = "filegateway.dev/former-access-key-id";
+/// How long a URL is good that a gateway has signed with its key (`delivery: Redirect`).
+const SIGNED_URL: Duration = Duration::from_secs(300);
 
-/// Makes user, policy, key and Secret exist.
+/// The key in the Secret, and how far its rotation is.
+struct Held {
+    key: AccessKey,
+    progress: Progress,
+    /// The id of the one before, until it is deleted.
+    former: Option<String>,
+}
+
+impl Held {
+    /// `None` when there is no key that one of `ids` names.
+    fn read(secret: Owned, ids: &[String]) -> Option<Self> {
+        let mut progress = Progress::read(&secret.annotations, secret.created);
+        let mut data = secret.data;
+        let key = AccessKey {
+            id: data.remove(ID)?.expose().into(),
+            secret: data.remove(SECRET)?,
+        };
+        let listed = |id: &String| ids.contains(id);
+        let former = secret.annotations.get(FORMER).cloned().filter(listed);
+        // Whoever has deleted the former key has ended the rotation.
+        if former.is_none() {
+            progress.stage = Stage::Settled;
+        }
+        listed(&key.id).then_some(Self {
+            key,
+            progress,
+            former,
+        })
+    }
+
+    async fn keep(&self, step: &Step<'_>, name: &str) -> Result<(), StepError> {
+        let data = BTreeMap::from([
+            (ID.to_string(), Sensitive::new(self.key.id.clone())),
+            (SECRET.to_string(), self.key.secret.clone()),
+        ]);
+        let mut annotations = self.progress.annotations();
+        if let Some(former) = &self.former {
+            annotations.insert(FORMER.into(), former.clone());
+        }
+        let owner = &step.plan.owner;
+        secrets::keep(&step.context.client, owner, name, &data, annotations).await?;
+        Ok(())
+    }
+
+    /// When this stage is over; a settled key stays until a rotation is due.
+    fn ends(&self, step: &Step<'_>) -> Option<Timestamp> {
+        let spread = step.context.config.secret_delay;
+        match self.progress.stage {
+            Stage::Settled => None,
+            Stage::Spreading if step.plan.delivery == Delivery::Redirect => {
+                Some(self.progress.end_of(spread + SIGNED_URL))
+            }
+            Stage::Spreading | Stage::Retiring => Some(self.progress.end_of(spread)),
+        }
+    }
+}
+
+/// Makes user, policy, key and Secret exist, and rotates the key when that is due.
 ///
 /// # Errors
 /// When the server fails, or user or Secret belong to somebody else.
-pub async fn ensure(step: &Step<'_>) -> Result<Finding, StepError> {
+pub async fn ensure(step: &Step<'_>) -> Result<(Finding, Rotated), StepError> {
     let plan = step.plan;
     let owner = &plan.owner;
     let user = &plan.user;
+    let schedule = &plan.rotations.access_key;
     let iam = step.context.iam(&plan.class).await?;
-    let secret_name = s3_secret_name(&owner.name);
+    let name = s3_secret_name(&owner.name);
     // Read first: when this fails nothing may be issued.
-    let kept = secrets::owned(&step.context.client, owner, &secret_name).await?;
+    let kept = secrets::owned(&step.context.client, owner, &name).await?;
 
     ensure_user(&iam, user, owner).await?;
     ensure_policy(&iam, user, &plan.bucket).await?;
 
     let ids = iam.key_ids(user).await?;
-    let kept = kept.filter(|data| {
-        let id = data.get(ID).map(Sensitive::expose);
-        data.contains_key(SECRET) && ids.iter().any(|known| Some(known.as_str()) == id)
-    });
-    let current = match kept {
-        Some(data) => {
-            secrets::keep(&step.context.client, owner, &secret_name, &data).await?;
-            data.get(ID).map(|id| id.expose().to_string())
+    let held = match kept.and_then(|secret| Held::read(secret, &ids)) {
+        Some(mut held) => {
+            // Of a crash, or by somebody who has no business here; also to have room for another.
+            delete_others(&iam, user, &ids, &held).await?;
+            if is_over(step, &held).await? {
+                advance(step, &iam, &mut held, &name).await?;
+            } else {
+                held.keep(step, &name).await?;
+            }
+            held
         }
-        None => Some(issue(step, &iam, &ids, &secret_name).await?),
+        None => {
+            let held = issue(step, &iam, &ids, &name).await?;
+            delete_others(&iam, user, &ids, &held).await?;
+            held
+        }
     };
-    for id in ids.iter().filter(|id| Some(*id) != current.as_ref()) {
+    let look_at = held.ends(step).or_else(|| held.progress.due_at(schedule));
+    let rotated = Rotated {
+        status: held.progress.status(schedule),
+        look_at,
+    };
+    Ok((finding(step, &held, &name), rotated))
+}
+
+async fn is_over(step: &Step<'_>, held: &Held) -> Result<bool, StepError> {
+    let now = now();
+    match held.ends(step) {
+        None => Ok(held.progress.due(&step.plan.rotations.access_key, now)),
+        // A pod that is not ready may not have seen what the others have.
+        Some(end) => {
+            Ok(end <= now && workload::all_ready(&step.context.client, &step.plan.owner).await?)
+        }
+    }
+}
+
+/// One step further. Each can be done again after a crash.
+async fn advance(step: &Step<'_>, iam: &Iam, held: &mut Held, name: &str) -> Result<(), StepError> {
+    let user = &step.plan.user;
+    let now = now();
+    let announcement = match (held.progress.stage, held.former.take()) {
+        (Stage::Spreading, Some(former)) => {
+            iam.deactivate_key(user, &former).await?;
+            held.former = Some(former);
+            held.progress.enter(Stage::Retiring, now);
+            None
+        }
+        (Stage::Retiring, Some(former)) => {
+            iam.delete_key(user, &former).await?;
+            held.progress.enter(Stage::Settled, now);
+            let note = format!("deleted the former access key of S3 user {user}");
+            Some((events::KEY_REVOKED, note))
+        }
+        _ => {
+            let key = iam.create_key(user).await?;
+            held.former = Some(std::mem::replace(&mut held.key, key).id);
+            held.progress = Progress::new(&step.plan.rotations.access_key, now);
+            held.progress.enter(Stage::Spreading, now);
+            let note = format!(
+                "put a new access key of S3 user {user} into Secret {name}; the former is good until \
+                 every pod uses the new one"
+            );
+            Some((events::KEY_ROTATED, note))
+        }
+    };
+    held.keep(step, name).await?;
+    if let Some((event, note)) = announcement {
+        events::normal(step.context, step.gateway, CREDENTIALS_READY, event, note).await;
+    }
+    Ok(())
+}
+
+async fn delete_others(
+    iam: &Iam,
+    user: &str,
+    ids: &[String],
+    held: &Held,
+) -> Result<(), StepError> {
+    let known = [Some(&held.key.id), held.former.as_ref()];
+    for id in ids.iter().filter(|id| !known.contains(&Some(*id))) {
         iam.delete_key(user, id).await?;
     }
-    Ok(Finding::yes(
-        CREDENTIALS_READY,
-        reason::ISSUED,
-        format!(
-            "S3 user {user} has a key in Secret {secret_name}, for bucket {} alone",
-            plan.bucket
+    Ok(())
+}
+
+fn finding(step: &Step<'_>, held: &Held, name: &str) -> Finding {
+    let (user, bucket) = (&step.plan.user, &step.plan.bucket);
+    let (reason, message) = match (held.progress.stage, held.ends(step)) {
+        (Stage::Spreading, Some(end)) => (
+            reason::ROTATION_IN_PROGRESS,
+            format!(
+                "S3 user {user} has a new key in Secret {name}; the former is deactivated at {end} if \
+                 all pods are ready then"
+            ),
         ),
-    ))
+        (Stage::Retiring, Some(end)) => (
+            reason::ROTATION_IN_PROGRESS,
+            format!(
+                "S3 user {user} has a new key in Secret {name}; the former is inactive, and deleted at \
+                 {end}"
+            ),
+        ),
+        _ => (
+            reason::ISSUED,
+            format!("S3 user {user} has a key in Secret {name}, for bucket {bucket} alone"),
+        ),
+    };
+    Finding::yes(CREDENTIALS_READY, reason, message)
 }
 
 async fn ensure_user(iam: &Iam, user: &str, owner: &Owner) -> Result<(), StepError> {
@@ -91,12 +248,7 @@ async fn ensure_policy(iam: &Iam, user: &str, bucket: &str) -> Result<(), StepEr
     Ok(())
 }
 
-async fn issue(
-    step: &Step<'_>,
-    iam: &Iam,
-    ids: &[String],
-    secret_name: &str,
-) -> Result<String, StepError> {
+async fn issue(step: &Step<'_>, iam: &Iam, ids: &[String], name: &str) -> Result<Held, StepError> {
     let plan = step.plan;
     // Keys of an earlier crash, or of a Secret that is lost: nobody knows their secret half.
     if ids.len() >= MOST_KEYS {
@@ -104,25 +256,17 @@ async fn issue(
             iam.delete_key(&plan.user, id).await?;
         }
     }
-    let key = iam.create_key(&plan.user).await?;
-    let data = BTreeMap::from([
-        (ID.to_string(), Sensitive::new(key.id.clone())),
-        (SECRET.to_string(), key.secret),
-    ]);
-    secrets::keep(&step.context.client, &plan.owner, secret_name, &data).await?;
-    let note = format!(
-        "issued an access key of S3 user {} into Secret {secret_name}",
-        plan.user
-    );
-    events::normal(
-        step.context,
-        step.gateway,
-        CREDENTIALS_READY,
-        events::KEY_ISSUED,
-        note,
-    )
-    .await;
-    Ok(key.id)
+    let held = Held {
+        key: iam.create_key(&plan.user).await?,
+        progress: Progress::new(&plan.rotations.access_key, now()),
+        former: None,
+    };
+    held.keep(step, name).await?;
+    let user = &plan.user;
+    let note = format!("issued an access key of S3 user {user} into Secret {name}");
+    let event = events::KEY_ISSUED;
+    events::normal(step.context, step.gateway, CREDENTIALS_READY, event, note).await;
+    Ok(held)
 }
 
 /// Everything in the bucket, nothing outside it, and neither the bucket's existence nor what says

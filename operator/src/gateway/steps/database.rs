@@ -45,7 +45,7 @@ pub async fn ensure(step: &Step<'_>, name: &str) -> Result<(Finding, String), St
 
     let password = kept
         .as_ref()
-        .and_then(|data| password_of(name, data.get(URL)?))
+        .and_then(|secret| password_of(name, secret.data.get(URL)?))
         .unwrap_or_else(new_password);
     let login = Login {
         user: name.into(),
@@ -54,7 +54,7 @@ pub async fn ensure(step: &Step<'_>, name: &str) -> Result<(Finding, String), St
     };
     let data = BTreeMap::from([(URL.to_string(), url(&login, name))]);
     // Before the role, so that a crash in between leaves a password that the next pass sets.
-    secrets::keep(client, owner, &secret_name, &data).await?;
+    secrets::keep(client, owner, &secret_name, &data, BTreeMap::new()).await?;
 
     if role.is_none() {
         admin

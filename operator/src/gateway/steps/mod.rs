@@ -4,6 +4,7 @@
 pub mod bucket;
 pub mod credentials;
 pub mod database;
+pub mod rotation;
 pub mod signing_key;
 pub mod volume;
 
