@@ -22,6 +22,11 @@ pub fn database(namespace: &str, name: &str, uid: &str) -> String {
     joined("fgw_", namespace, name, uid, '_')
 }
 
+/// The PostgreSQL role that gateways log in with by turns with the one called [`database`].
+pub fn second_role(namespace: &str, name: &str, uid: &str) -> String {
+    joined("fgw2_", namespace, name, uid, '_')
+}
+
 fn joined(prefix: &str, namespace: &str, name: &str, uid: &str, separator: char) -> String {
     let clean = |text: &str| -> String {
         text.chars()
@@ -65,6 +70,7 @@ mod tests {
             bucket(&long, &long, UID),
             user(&long, &long, UID),
             database(&long, &long, UID),
+            second_role(&long, &long, UID),
         ] {
             assert_eq!(name.len(), 63, "{name}");
             assert!(name.ends_with("0b5ba1f6"), "{name}");

@@ -177,6 +177,7 @@ struct Outcome {
 struct AllRotated {
     signing_key: Option<Rotated>,
     access_key: Option<Rotated>,
+    database_password: Option<Rotated>,
 }
 
 impl AllRotated {
@@ -185,11 +186,12 @@ impl AllRotated {
         let said = |found: &Option<Rotated>| found.as_ref().map(|found| found.status.clone());
         all.signing_key = said(&self.signing_key).or(all.signing_key);
         all.access_key = said(&self.access_key).or(all.access_key);
+        all.database_password = said(&self.database_password).or(all.database_password);
         status.rotations = (all != RotationStatuses::default()).then_some(all);
     }
 
     fn look_at(&self) -> Option<Timestamp> {
-        [&self.signing_key, &self.access_key]
+        [&self.signing_key, &self.access_key, &self.database_password]
             .into_iter()
             .flatten()
             .filter_map(|found| found.look_at)
@@ -269,7 +271,8 @@ async fn run(step: &Step<'_>) -> Result<(Outcome, Option<Workload>), Error> {
         )),
         None => {}
     }
-    let restarts = outcome.note(DATABASE_READY, database)?;
+    let (restarts, rotated) = outcome.note(DATABASE_READY, database)?.unzip();
+    outcome.rotated.database_password = rotated.flatten();
     outcome.rotated.signing_key = outcome.note(SIGNING_KEY_READY, signing)?;
     let workload = match prepared {
         Ok(()) => deploy(step, &outcome, restarts).await,
@@ -294,18 +297,21 @@ async fn storage(
     (bucket, credentials)
 }
 
-async fn catalog(step: &Step<'_>) -> Result<(Finding, Restarts), StepError> {
+async fn catalog(step: &Step<'_>) -> Result<(Finding, (Restarts, Option<Rotated>)), StepError> {
     match &step.plan.database {
         DatabasePlan::PostgreSql { name } => {
-            let (finding, database) = database::ensure(step, name).await?;
-            Ok((finding, Restarts { database }))
+            let (finding, found) = database::ensure(step, name).await?;
+            let restarts = Restarts {
+                database: found.server,
+            };
+            Ok((finding, (restarts, Some(found.rotated))))
         }
         DatabasePlan::Sqlite {
             size,
             storage_class,
         } => {
             let finding = volume::ensure(step, &size.0, storage_class.as_deref()).await?;
-            Ok((finding, Restarts::default()))
+            Ok((finding, (Restarts::default(), None)))
         }
     }
 }
@@ -330,12 +336,11 @@ async fn deploy(
     };
     let restarts = match restarts {
         Some(restarts) => Some(restarts),
-        // The database can't be looked at now; its login is still the one in the Secret.
+        // The database can't be looked at now; its server is still the one in the Secret.
         None => secrets::owned(client, owner, &database_secret_name(&owner.name))
             .await?
-            .map(|secret| Restarts {
-                database: secrets::content_hash(&secret.data),
-            }),
+            .and_then(|secret| database::server_of(&secret))
+            .map(|database| Restarts { database }),
     };
     match restarts {
         Some(restarts) if !outcome.conflict => {

@@ -194,6 +194,46 @@ impl Admin {
         self.execute("create the role", statements).await
     }
 
+    /// Creates a role that may log in with `password` and acts as `owner` then: what it makes belongs to
+    /// that role. With its mark, in one transaction.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn create_login(
+        &mut self,
+        name: &str,
+        owner: &str,
+        password: &Sensitive,
+        comment: &str,
+    ) -> Result<(), RemoteError> {
+        let role = identifier(name);
+        let statements = format!(
+            "CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}; \
+             COMMENT ON ROLE {role} IS {}; \
+             GRANT {} TO {role}; \
+             ALTER ROLE {role} SET role TO {}; \
+             DO $$ BEGIN IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) \
+             THEN GRANT {role} TO CURRENT_USER; END IF; END $$",
+            literal(&scram::verifier(password.expose())),
+            literal(comment),
+            identifier(owner),
+            literal(owner),
+        );
+        self.execute("create the second role", statements).await
+    }
+
+    /// How many sessions have logged in as the role.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn sessions(&mut self, name: &str) -> Result<i64, RemoteError> {
+        sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1")
+            .bind(name)
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(|error| translate(&self.server, "count the role's sessions", &error))
+    }
+
     /// Lets the role log in with `password` and no other.
     ///
     /// # Errors

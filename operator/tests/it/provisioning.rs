@@ -147,6 +147,17 @@ async fn the_database_administrator_need_not_be_a_superuser() {
     bed.ready("files").await;
     let url = bed.secret("files-database").await["url"].clone();
     let _session = postgres(&url, None).await.unwrap();
+    let rotate = json!({"filegateway.dev/rotate-database-password": "one"});
+    bed.patch("files", json!({"metadata": {"annotations": rotate}}))
+        .await
+        .unwrap();
+    let next = bed
+        .until("another login", async || {
+            let next = bed.secret("files-database").await["url"].clone();
+            (next != url).then_some(next)
+        })
+        .await;
+    let _other = postgres(&next, None).await.unwrap();
     let name = bed.status("files").await.database.unwrap().name;
     bed.delete("files").await;
     bed.gone("files").await;

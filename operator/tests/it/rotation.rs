@@ -10,11 +10,13 @@ use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
+use sqlx::Connection;
 
-use crate::backends::{iam_admin, put, s3};
+use crate::backends::{iam_admin, postgres, put, role_exists, s3};
 use crate::bed::Bed;
 
 const SIGNING: &str = "filegateway.dev/rotate-signing-key";
+const PASSWORD: &str = "filegateway.dev/rotate-database-password";
 const ACCESS: &str = "filegateway.dev/rotate-access-key";
 
 async fn annotate(bed: &Bed, annotation: &str, value: &str) {
@@ -202,6 +204,76 @@ async fn an_access_key_works_until_every_pod_has_the_next() {
 }
 
 #[tokio::test]
+async fn a_database_login_works_until_its_last_session_ends_and_the_next_owns_the_same() {
+    let (bed, operator) = Bed::with_operator("password").await;
+    bed.create("files", json!({"deletionPolicy": "Delete"}))
+        .await
+        .unwrap();
+    bed.ready("files").await;
+    let name = bed.status("files").await.database.unwrap().name;
+    let template = pods(&bed).await;
+    let url = async || bed.secret("files-database").await["url"].clone();
+    let mut former = url().await;
+    for round in ["one", "two"] {
+        let mut session = postgres(&former, None).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE TABLE of_{round} ()")))
+            .execute(&mut session)
+            .await
+            .unwrap();
+        annotate(&bed, PASSWORD, round).await;
+        let next = bed
+            .until("another login", async || {
+                let next = url().await;
+                (next != former).then_some(next)
+            })
+            .await;
+        let reason = "RotationInProgress";
+        bed.condition("files", "DatabaseReady", "True", reason)
+            .await;
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        // Whoever has not seen the Secret yet still gets in.
+        postgres(&former, None)
+            .await
+            .unwrap()
+            .close()
+            .await
+            .unwrap();
+        let mut new = postgres(&next, None).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+            "ALTER TABLE of_{round} ADD COLUMN seen int; CREATE TABLE by_{round} ()"
+        )))
+        .execute(&mut new)
+        .await
+        .unwrap();
+        let owners: Vec<String> = sqlx::query_scalar(
+            "SELECT DISTINCT tableowner::text FROM pg_tables WHERE schemaname = 'public'",
+        )
+        .fetch_all(&mut new)
+        .await
+        .unwrap();
+        assert_eq!(owners, [name.clone()]);
+        session.close().await.unwrap();
+        bed.until("the former is locked", async || {
+            postgres(&former, None).await.err()
+        })
+        .await;
+        bed.condition("files", "DatabaseReady", "True", "Created")
+            .await;
+        former = next;
+    }
+    bed.event("files", "KeyRotated").await;
+    bed.event("files", "KeyRevoked").await;
+    operator.quiet().await;
+    assert_eq!(pods(&bed).await, template, "no pod is restarted");
+
+    let second = name.replacen("fgw_", "fgw2_", 1);
+    assert!(role_exists(&second).await);
+    bed.delete("files").await;
+    bed.gone("files").await;
+    assert!(!role_exists(&name).await && !role_exists(&second).await);
+}
+
+#[tokio::test]
 async fn a_rotation_that_crashes_anywhere_comes_to_its_end() {
     let bed = Bed::new("crash").await;
     bed.apply_class(json!({})).await;
@@ -228,6 +300,8 @@ async fn a_rotation_that_crashes_anywhere_comes_to_its_end() {
     let former = bed.secret("files-s3").await["access-key-id"].clone();
     annotate(&bed, ACCESS, "one").await;
     annotate(&bed, SIGNING, "one").await;
+    annotate(&bed, PASSWORD, "one").await;
+    let former_url = bed.secret("files-database").await["url"].clone();
     for round in 0..6 {
         let mut operator = start().await;
         bed.until("it works", async || operator.worked()).await;
@@ -248,6 +322,12 @@ async fn a_rotation_that_crashes_anywhere_comes_to_its_end() {
     put(&client, &bucket, "a").await.unwrap();
     bed.condition("files", "CredentialsReady", "True", "Issued")
         .await;
+    bed.condition("files", "DatabaseReady", "True", "Created")
+        .await;
     bed.condition("files", "SigningKeyReady", "True", "RotationInProgress")
         .await;
+    let url = bed.secret("files-database").await["url"].clone();
+    assert_ne!(url, former_url);
+    postgres(&url, None).await.unwrap();
+    assert!(postgres(&former_url, None).await.is_err());
 }

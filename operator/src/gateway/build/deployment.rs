@@ -30,7 +30,7 @@ const GRACE_SECONDS: i64 = 60;
 /// What pods read only at start: they are replaced when it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restarts {
-    /// Changes with the database's login.
+    /// Changes with the database's server; a new login is taken up without a restart.
     pub database: String,
 }
 
