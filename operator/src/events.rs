@@ -1,6 +1,7 @@
-//! Events: what happened to a gateway, for `kubectl describe`. Published on transitions only.
+//! Events: what happened to a gateway or a class, for `kubectl describe`. Published on transitions only.
 
 use crds::FileGateway;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
 use kube::runtime::events::{Event, EventType};
 
@@ -27,8 +28,10 @@ pub const DELETED: &str = "Deleted";
 /// Deletion was forced by an annotation and left something behind.
 pub const RELEASED: &str = "Released";
 
-/// Publishes a Normal event about the condition called `condition`. A failure is logged and no more: events are a courtesy, and a
-/// namespace that is being deleted takes none.
+/// What a condition said was wrong is right again.
+pub const RECOVERED: &str = "Recovered";
+
+/// Publishes a Normal event of `gateway` about the condition called `condition`.
 pub async fn normal(
     context: &Context,
     gateway: &FileGateway,
@@ -36,10 +39,11 @@ pub async fn normal(
     reason: &str,
     note: String,
 ) {
-    publish(context, gateway, EventType::Normal, condition, reason, note).await;
+    let about = gateway.object_ref(&());
+    publish(context, about, EventType::Normal, condition, reason, note).await;
 }
 
-/// Publishes a Warning about the condition called `condition`.
+/// Publishes a Warning of `gateway` about the condition called `condition`.
 pub async fn warning(
     context: &Context,
     gateway: &FileGateway,
@@ -47,20 +51,15 @@ pub async fn warning(
     reason: &str,
     note: String,
 ) {
-    publish(
-        context,
-        gateway,
-        EventType::Warning,
-        condition,
-        reason,
-        note,
-    )
-    .await;
+    let about = gateway.object_ref(&());
+    publish(context, about, EventType::Warning, condition, reason, note).await;
 }
 
-async fn publish(
+/// Publishes an event about any object. A failure is logged and no more: events are a courtesy, and a
+/// namespace that is being deleted takes none. Those of a class go to the namespace `default`.
+pub async fn publish(
     context: &Context,
-    gateway: &FileGateway,
+    mut about: ObjectReference,
     type_: EventType,
     action: &str,
     reason: &str,
@@ -78,7 +77,6 @@ async fn publish(
         action: action.into(),
         secondary: None,
     };
-    let mut about = gateway.object_ref(&());
     // Repeats of one event are counted together, whatever the version.
     about.resource_version = None;
     if let Err(error) = context.recorder.publish(&event, &about).await {

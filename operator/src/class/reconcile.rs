@@ -10,11 +10,13 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::Selector;
 use kube::runtime::controller::Action;
+use kube::runtime::events::EventType;
 use kube::{Resource, ResourceExt};
 use serde_json::json;
 
 use crate::backoff::jittered;
 use crate::context::{Context, iam_secret};
+use crate::events;
 use crate::gateway::Error;
 use crate::meta::MANAGER;
 use crate::metrics::Outcome;
@@ -53,6 +55,7 @@ pub async fn reconcile(
     let pass = context.metrics.pass("FileGatewayClass");
     let finding = look(&class, &context).await?;
     let accepted = finding.status == Some(true);
+    let (reason, note) = (finding.reason, finding.message.clone());
     let before = class.status.clone().unwrap_or_default();
     let after = FileGatewayClassStatus {
         observed_generation: class.metadata.generation,
@@ -65,6 +68,23 @@ pub async fn reconcile(
     };
     if after != before {
         write(&class, &context, &after).await?;
+        let known = before.conditions.iter().find(|old| old.type_ == ACCEPTED);
+        if known.is_none_or(|old| old.reason != reason) {
+            let type_ = if accepted {
+                EventType::Normal
+            } else {
+                EventType::Warning
+            };
+            events::publish(
+                &context,
+                class.object_ref(&()),
+                type_,
+                ACCEPTED,
+                reason,
+                note,
+            )
+            .await;
+        }
     }
     context.backoff.settled(&class.name_any());
     let (outcome, wait) = if accepted {

@@ -110,9 +110,16 @@ pub async fn announce(
             {
                 events::warning(context, gateway, &condition.type_, &condition.reason, note).await;
             }
+            (type_, "True") if before.is_some_and(was_wrong) => {
+                events::normal(context, gateway, type_, events::RECOVERED, note).await;
+            }
             _ => {}
         }
     }
+}
+
+fn was_wrong(before: &Condition) -> bool {
+    before.status == "False" && !STAGES.contains(&before.reason.as_str())
 }
 
 #[cfg(test)]
