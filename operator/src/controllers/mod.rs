@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::context::Context;
 use crate::leader::{Election, Lost, Terms};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, counted};
 use crate::{class, gateway, health};
 use watch::api;
 
@@ -81,6 +81,7 @@ async fn lead(
         identity: config.pod_name.clone(),
         duration: config.lease_duration,
     };
+    let client = counted(client, metrics.clone());
     let election = Election::new(client.clone(), terms);
     let context = Arc::new(Context::new(client, config, metrics.clone()));
     let won = async {

@@ -7,6 +7,7 @@ pub mod iam;
 pub mod postgres;
 pub mod s3;
 pub mod scram;
+mod sqlstate;
 
 pub use aws::AccessKey;
 pub use error::{Kind, RemoteError, System};

@@ -35,6 +35,7 @@ async fn an_installed_operator_may_do_all_that_it_does() {
     bed.apply_admin_secrets(&home).await;
     let set = [
         "crds.enabled=false".to_string(),
+        "replicas=2".to_string(),
         // Other tests' namespaces are not this operator's.
         format!("watchNamespace={}", bed.namespace),
         format!("defaultClass.name={}", bed.class),

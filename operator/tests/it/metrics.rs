@@ -34,6 +34,10 @@ async fn gateways_failures_and_leadership_are_counted() {
     let (_, text) = operator.get("/metrics").await.unwrap();
     let passes = r#"reconciles_total{kind="FileGateway",result="settled"}"#;
     assert!(text.contains(passes), "{text}");
+    for verb in ["read", "watch", "create", "patch"] {
+        let calls = format!("api_calls_total{{verb=\"{verb}\",status=\"2xx\"}}");
+        assert!(text.contains(&calls), "{calls} in {text}");
+    }
     assert!(
         !text.contains(&bed.namespace),
         "no label has the name of a gateway: {text}"

@@ -6,7 +6,7 @@ use crds::{Delivery, LocationAccess};
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::SERVE;
-use crate::gateway::validate::{DatabasePlan, PLAYBACK_SECONDS, Plan};
+use crate::gateway::validate::{DatabasePlan, Plan};
 use crate::meta::config_map_name;
 
 /// Where the SQLite volume is mounted.
@@ -46,10 +46,6 @@ fn variables(plan: &Plan) -> BTreeMap<&'static str, String> {
         (
             "FILEGATEWAY_TOKENS_LIFETIME_SECONDS",
             plan.token_lifetime_seconds.to_string(),
-        ),
-        (
-            "FILEGATEWAY_TOKENS_PLAYBACK_SECONDS",
-            PLAYBACK_SECONDS.to_string(),
         ),
         (
             "FILEGATEWAY_ACCESS_LOCATIONS",
