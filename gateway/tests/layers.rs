@@ -34,7 +34,7 @@ const RULES: [(&str, &[&str]); 12] = [
     ("server", &[]),
     ("store", &["telemetry"]),
     ("telemetry", &[]),
-    ("worker", &["catalog", "files", "media", "store"]),
+    ("worker", &["catalog", "files", "telemetry"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -3,6 +3,7 @@
 pub(crate) mod config;
 pub(crate) mod dev;
 pub(crate) mod janitor;
+mod metrics;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod serve;

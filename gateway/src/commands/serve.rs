@@ -8,15 +8,13 @@ use std::time::Duration;
 use anyhow::Context;
 use gateway::app::App;
 use gateway::config::Config;
-use gateway::server::Limits;
 use gateway::store::Keys;
 use gateway::worker::Settings;
 use gateway::{api, server};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::ConfigArguments;
+use super::metrics::MetricsServer;
 use super::worker::Worker;
 
 /// How long what was begun may take to be settled after the last request.
@@ -68,7 +66,7 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let state = app.state(config).await?;
-    let metrics = serve_metrics(&app, config)?;
+    let metrics = MetricsServer::start(&app, config.backends.metrics_listen)?;
     info!(address = %listener.local_addr()?, organization = config.backends.organization, "serving");
     let worker = config
         .server
@@ -94,42 +92,4 @@ pub(crate) async fn serve(
     app.catalog.close().await;
     info!("stopped");
     Ok(())
-}
-
-/// A scraper or two, and nobody who has to be waited for.
-const METRICS_LIMITS: Limits = Limits {
-    max_connections: 32,
-    head: Duration::from_secs(10),
-    idle: Duration::from_secs(120),
-    stall: Duration::from_secs(10),
-    stop_delay: Duration::ZERO,
-    stop: Duration::from_secs(1),
-};
-
-/// The second listener, which ends after the first: what a stop does should be seen to its end.
-struct MetricsServer {
-    stop: CancellationToken,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-impl MetricsServer {
-    async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.ok();
-    }
-}
-
-fn serve_metrics(app: &App, config: &Config) -> anyhow::Result<Option<MetricsServer>> {
-    let Some(address) = config.server.metrics_listen else {
-        return Ok(None);
-    };
-    let listener = server::listen(address)
-        .with_context(|| format!("failed to listen on {address} for metrics"))?;
-    info!(address = %listener.local_addr()?, "metrics");
-    let stop = CancellationToken::new();
-    let endpoint = api::metrics(app.files.metrics().clone());
-    let (stopped, stopping) = (stop.clone().cancelled_owned(), CancellationToken::new());
-    let serving = server::run(listener, endpoint, METRICS_LIMITS, stopped, stopping);
-    let task = tokio::spawn(serving);
-    Ok(Some(MetricsServer { stop, task }))
 }

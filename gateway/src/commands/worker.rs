@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::ConfigArguments;
+use super::metrics::MetricsServer;
 use super::serve::unless_stopped;
 
 /// How long the jobs in hand may take to be put back.
@@ -28,10 +29,14 @@ pub(crate) async fn run(arguments: &ConfigArguments) -> anyhow::Result<()> {
         return Ok(());
     };
     let app = app?;
+    let metrics = MetricsServer::start(&app, backends.metrics_listen)?;
     info!(organization = backends.organization, "working");
     let worker = Worker::start(app.files.clone(), App::worker(&backends.video));
     stop.await;
     worker.stop().await;
+    if let Some(metrics) = metrics {
+        metrics.stop().await;
+    }
     app.files.settle().await;
     app.catalog.close().await;
     info!("stopped");

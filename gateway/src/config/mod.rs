@@ -33,6 +33,8 @@ pub use tokens::Tokens;
 pub use uploads::Uploads;
 pub use video::Video;
 
+use std::net::SocketAddr;
+
 use crate::files::Quota;
 use reader::Reader;
 
@@ -53,6 +55,9 @@ pub struct Backends {
     pub access: Access,
     /// How videos are worked on.
     pub video: Video,
+    /// `FILEGATEWAY_METRICS_LISTEN`: the socket address of `/metrics`, a port that is never public;
+    /// `0.0.0.0:9090` by default, none with `Off`.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// Everything that `serve` needs.
@@ -108,6 +113,7 @@ impl Backends {
             quota: quota::quota(reader),
             access: Access::from(reader),
             video: Video::from(reader),
+            metrics_listen: server::metrics(reader),
         }
     }
 }

@@ -11,9 +11,6 @@ use crate::server::Limits;
 pub struct Server {
     /// `FILEGATEWAY_LISTEN`: the socket address; `0.0.0.0:8080` by default.
     pub listen: SocketAddr,
-    /// `FILEGATEWAY_METRICS_LISTEN`: the socket address of `/metrics`, a port that is never public;
-    /// `0.0.0.0:9090` by default, none with `Off`.
-    pub metrics_listen: Option<SocketAddr>,
     /// `FILEGATEWAY_WORKER_EMBEDDED`: whether the server works on videos too, as the one process on
     /// a SQLite file must; false by default.
     pub embedded_worker: bool,
@@ -40,7 +37,6 @@ impl Server {
                 SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080)),
                 "a socket address like 0.0.0.0:8080",
             ),
-            metrics_listen: metrics(reader),
             embedded_worker: reader.parsed("FILEGATEWAY_WORKER_EMBEDDED", false, "true or false"),
             limits: limits(reader),
             body_min_bytes: reader.number("FILEGATEWAY_SERVER_BODY_MIN_BYTES", 1024, 1..=1 << 20),
@@ -73,7 +69,7 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
     }
 }
 
-fn metrics(reader: &mut Reader<'_>) -> Option<SocketAddr> {
+pub(super) fn metrics(reader: &mut Reader<'_>) -> Option<SocketAddr> {
     const METRICS_LISTEN: &str = "FILEGATEWAY_METRICS_LISTEN";
     if reader.optional(METRICS_LISTEN).as_deref() == Some("Off") {
         return None;

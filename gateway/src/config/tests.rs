@@ -71,7 +71,7 @@ fn the_minimum_gets_the_documented_defaults() {
     assert_eq!(config.auth.algorithms, [Algorithm::RS256, Algorithm::ES256]);
     assert_eq!(config.tokens.lifetime.as_secs(), 300);
     assert_eq!(config.cors, CorsOrigins::Off);
-    let metrics = config.server.metrics_listen.unwrap();
+    let metrics = config.backends.metrics_listen.unwrap();
     assert_eq!(metrics.to_string(), "0.0.0.0:9090");
     let stream = config.backends.access.location_stream;
     assert!(stream.on);
@@ -397,7 +397,7 @@ fn the_effective_configuration_is_a_file_that_says_the_same() {
 #[test]
 fn metrics_can_be_switched_off() {
     let config = with(&[("METRICS_LISTEN", "Off")]).unwrap();
-    assert_eq!(config.server.metrics_listen, None);
+    assert_eq!(config.backends.metrics_listen, None);
     let wrong = with(&[("METRICS_LISTEN", "9090")]);
     assert_eq!(problems(wrong), ["FILEGATEWAY_METRICS_LISTEN"]);
 }

@@ -31,6 +31,14 @@ const SECONDS: [f64; 13] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
 ];
 
+/// The same for the work on a video: from a clip to a long film.
+const WORK_SECONDS: [f64; 10] = [
+    1.0, 3.0, 10.0, 30.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 14_400.0,
+];
+
+/// Every state that a job may be in.
+const JOB_STATES: [&str; 3] = ["queued", "running", "dead"];
+
 /// Which operation, and how it went.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
@@ -56,6 +64,20 @@ pub struct StoreLabels {
     pub operation: String,
     /// `ok` or `error`; an object that is not there is an error.
     pub outcome: &'static str,
+}
+
+/// How the work on a video ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct VideoLabels {
+    /// `ready`, `failed`, `retried`, or `released` when the worker had to stop or lost its lease.
+    pub outcome: &'static str,
+}
+
+/// In which state a job is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct JobLabels {
+    /// `queued`, `running` or `dead`.
+    pub state: &'static str,
 }
 
 /// Who still calls a deprecated operation.
@@ -100,6 +122,14 @@ pub struct Families {
     pub store_seconds: Family<OperationLabels, Histogram, fn() -> Histogram>,
     /// Objects that are open for reading at the object store.
     pub store_streams: Gauge,
+    /// Videos that were worked on, by how that ended.
+    pub videos: Family<VideoLabels, Counter>,
+    /// How long a video was worked on, in seconds.
+    pub video_seconds: Histogram,
+    /// Videos at work in this process.
+    pub videos_at_work: Gauge,
+    /// Jobs of the whole organization, as last counted.
+    jobs: Family<JobLabels, Gauge>,
     deprecated: Family<DeprecatedLabels, Counter>,
     callers: Mutex<HashSet<String>>,
     registry: Registry,
@@ -125,6 +155,10 @@ impl Default for Families {
             store_calls: Family::default(),
             store_seconds: Family::new_with_constructor(seconds),
             store_streams: Gauge::default(),
+            videos: Family::default(),
+            video_seconds: Histogram::new(WORK_SECONDS),
+            videos_at_work: Gauge::default(),
+            jobs: Family::default(),
             deprecated: Family::default(),
             callers: Mutex::default(),
             registry: Registry::default(),
@@ -187,7 +221,43 @@ impl Families {
             "Objects that are open for reading at the object store",
             self.store_streams.clone(),
         );
+        registry.register(
+            "videos",
+            "Videos that were worked on, by how that ended",
+            self.videos.clone(),
+        );
+        registry.register_with_unit(
+            "video_work",
+            "How long a video was worked on",
+            Unit::Seconds,
+            self.video_seconds.clone(),
+        );
+        registry.register(
+            "videos_at_work",
+            "Videos at work in this process",
+            self.videos_at_work.clone(),
+        );
+        registry.register(
+            "jobs",
+            "Jobs of the organization by state, as a worker counted them last",
+            self.jobs.clone(),
+        );
         registry
+    }
+
+    /// Notes how the work on a video ended.
+    pub fn worked(&self, outcome: &'static str, duration: Duration) {
+        self.videos.get_or_create(&VideoLabels { outcome }).inc();
+        self.video_seconds.observe(duration.as_secs_f64());
+    }
+
+    /// Notes how many jobs are in each state; one that is not among `counts` has none.
+    pub fn jobs_counted(&self, counts: &[(String, i64)]) {
+        for state in JOB_STATES {
+            let count = counts.iter().find(|(name, _)| name == state);
+            let gauge = self.jobs.get_or_create(&JobLabels { state });
+            gauge.set(count.map_or(0, |(_, count)| *count));
+        }
     }
 
     /// Notes an answered request. `operation` is the route's pattern, if it has one.

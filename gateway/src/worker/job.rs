@@ -10,6 +10,7 @@ use super::Settings;
 use crate::catalog::{Catalog, CatalogError, Job, Lease};
 use crate::causes::causes;
 use crate::files::{Files, FilesError, Made, Studio, VideoError};
+use crate::telemetry::metrics::InFlight;
 
 const LONGEST_BACKOFF: Duration = Duration::from_secs(600);
 /// How often progress is written down, if there was some.
@@ -23,6 +24,19 @@ enum Outcome {
     Lost,
     /// We have to stop.
     Interrupted,
+}
+
+impl Outcome {
+    /// What it counts as.
+    fn name(&self, attempts: u32, settings: &Settings) -> &'static str {
+        match self {
+            Self::Done(_) => "ready",
+            Self::Failed(VideoError::Gone) | Self::Lost | Self::Interrupted => "released",
+            Self::Failed(VideoError::Unreadable(_)) => "failed",
+            Self::Failed(_) if attempts >= settings.max_attempts => "failed",
+            Self::Failed(_) => "retried",
+        }
+    }
 }
 
 /// Works on a job and writes down how it ended.
@@ -48,6 +62,8 @@ pub(super) async fn work(
         return;
     }
     tracing::info!(file.id = %file, attempts, "working on a video");
+    let (metrics, started) = (files.metrics(), Instant::now());
+    let at_work = InFlight::new(&metrics.videos_at_work);
     let percent = AtomicU8::new(0);
     let progress = |done| percent.store(done, Ordering::Relaxed);
     let outcome = tokio::select! {
@@ -58,6 +74,8 @@ pub(super) async fn work(
         () = hold(catalog, held, settings.lease, &percent) => Outcome::Lost,
         () = shutdown.cancelled() => Outcome::Interrupted,
     };
+    drop(at_work);
+    metrics.worked(outcome.name(attempts, settings), started.elapsed());
     let mut ends = false;
     let written = match outcome {
         Outcome::Done(made) => {

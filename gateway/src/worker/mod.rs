@@ -21,6 +21,9 @@ pub use settings::Settings;
 /// How long to wait after the database did not answer.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 
+/// How often the jobs are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(15);
+
 /// Works until `shutdown` is cancelled. Jobs in hand are then put back and their children killed.
 pub async fn run(files: Files, settings: Settings, shutdown: CancellationToken) {
     let mut loops = JoinSet::new();
@@ -29,6 +32,7 @@ pub async fn run(files: Files, settings: Settings, shutdown: CancellationToken) 
         settings.clone(),
         shutdown.clone(),
     ));
+    loops.spawn(count_jobs(files.clone(), shutdown.clone()));
     match &settings.studio {
         Some(studio) => {
             if !studio.tools.are_isolated() {
@@ -47,6 +51,20 @@ pub async fn run(files: Files, settings: Settings, shutdown: CancellationToken) 
     while let Some(ended) = loops.join_next().await {
         if let Err(error) = ended {
             tracing::error!(%error, "a loop of the worker ended badly");
+        }
+    }
+}
+
+/// Counts the jobs now and then: from that somebody sees a queue grow.
+async fn count_jobs(files: Files, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        match files.catalog().job_counts().await {
+            Ok(counts) => files.metrics().jobs_counted(&counts),
+            Err(error) => tracing::debug!(error = causes(&error), "jobs could not be counted"),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(COUNT_EVERY) => {}
         }
     }
 }

@@ -14,11 +14,12 @@ use crate::served::{Served, member};
 /// How long a worker is believed to be at work without a sign of life, in seconds: the least.
 const LEASE: &str = "3";
 
-fn worker(served: &Served) -> Process {
+fn worker(served: &Served, metrics: &str) -> Process {
     let mut command = program();
     command
         .arg("worker")
         .envs(&served.variables)
+        .env("FILEGATEWAY_METRICS_LISTEN", metrics)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     Process::start(&mut command)
@@ -63,7 +64,7 @@ async fn a_film_gets_ready_however_often_its_worker_is_killed() {
 
     // While it fetches, while it encodes, while it stores.
     for life in [400, 1500, 2500, 4000] {
-        let doomed = worker(&served);
+        let doomed = worker(&served, "Off");
         tokio::time::sleep(Duration::from_millis(life)).await;
         // Dropped, it is killed by SIGKILL.
         drop(doomed);
@@ -78,7 +79,10 @@ async fn a_film_gets_ready_however_often_its_worker_is_killed() {
             "nothing is published by halves"
         );
     }
-    let workers = [worker(&served), worker(&served)];
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let workers = [worker(&served, &address), worker(&served, "Off")];
     let deadline = Instant::now() + Duration::from_secs(120);
     let ready = loop {
         let now = metadata(&served, id).await;
@@ -90,6 +94,16 @@ async fn a_film_gets_ready_however_often_its_worker_is_killed() {
     };
     let offered = ["hls/master.m3u8", "poster", "thumbnails.vtt"];
     assert_eq!(ready["outputs"], serde_json::json!(offered));
+    let metrics = reqwest::get(format!("http://{address}/metrics"))
+        .await
+        .unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for line in [
+        "filegateway_jobs{state=\"dead\"} 0",
+        "filegateway_videos_at_work 0",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
     for mut worker in workers {
         worker.terminate();
         assert!(worker.ends_well());
