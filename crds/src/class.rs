@@ -8,6 +8,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::exposure::ExposureRules;
+use crate::monitoring::MonitoringRules;
+use crate::network::NetworkRules;
 use crate::reference::SecretReference;
 
 /// Where gateways of this class keep their bytes and rows.
@@ -21,6 +24,7 @@ use crate::reference::SecretReference;
     plural = "filegatewayclasses",
     singular = "filegatewayclass",
     shortname = "fgwc",
+    category = "filegateway",
     status = "FileGatewayClassStatus",
     derive = "PartialEq",
     doc = "A FileGatewayClass names the object store, its IAM server, the database server, the \
@@ -67,6 +71,15 @@ pub struct FileGatewayClassSpec {
     /// The namespaces whose FileGateways may use this class. Default: all of them.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
+    /// Whom gateway pods may talk to.
+    #[serde(default)]
+    pub network_policy: NetworkRules,
+    /// What gateways may be reached by from outside of the cluster. Default: nothing.
+    #[serde(default)]
+    pub exposure: ExposureRules,
+    /// Who reads gateways' metrics.
+    #[serde(default)]
+    pub monitoring: MonitoringRules,
 }
 
 /// An S3 server.

@@ -19,6 +19,8 @@ pub const DATABASE_READY: &str = "DatabaseReady";
 pub const SIGNING_KEY_READY: &str = "SigningKeyReady";
 /// Enough gateway pods are available.
 pub const WORKLOAD_AVAILABLE: &str = "WorkloadAvailable";
+/// What was asked for to reach the gateway from outside of the cluster leads there.
+pub const ROUTE_READY: &str = "RouteReady";
 /// Deletion waits for something outside the cluster. Present only when true.
 pub const DELETION_BLOCKED: &str = "DeletionBlocked";
 
@@ -86,6 +88,16 @@ pub mod reason {
     pub const ROLLOUT_IN_PROGRESS: &str = "RolloutInProgress";
     /// The Deployment made no progress for its deadline.
     pub const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
+    /// The gateway is not to be reached from outside of the cluster.
+    pub const NOT_REQUESTED: &str = "NotRequested";
+    /// The Ingress is written, or the HTTPRoute accepted by its Gateway.
+    pub const ROUTE_ACCEPTED: &str = "RouteAccepted";
+    /// The cluster has no HTTPRoutes.
+    pub const GATEWAY_API_MISSING: &str = "GatewayAPIMissing";
+    /// No Gateway that the HTTPRoute names takes it.
+    pub const PARENT_NOT_FOUND: &str = "ParentNotFound";
+    /// A Gateway refused the HTTPRoute.
+    pub const ROUTE_REJECTED: &str = "RouteRejected";
 }
 
 /// What a step found out, before it has a time.

@@ -9,8 +9,16 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::reference::SecretKeyReference;
+use crate::access::{AccessSpec, CorsSpec, Delivery, TokensSpec};
+use crate::auth::AuthSpec;
+use crate::exposure::ExposureSpec;
+use crate::limits::{QuotaSpec, UploadsSpec};
+use crate::scaling::ScalingSpec;
+use crate::scheduling::SchedulingSpec;
+use crate::server::ServerSpec;
+use crate::shutdown::ShutdownSpec;
 use crate::status::FileGatewayStatus;
+use crate::video::VideoSpec;
 
 /// What one organization asks for.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -21,13 +29,14 @@ use crate::status::FileGatewayStatus;
     plural = "filegateways",
     singular = "filegateway",
     shortname = "fgw",
+    category = "filegateway",
     namespaced,
     status = "FileGatewayStatus",
     derive = "PartialEq",
     doc = "A FileGateway is one organization's file storage: a bucket, credentials, a database, \
            signing keys, and the gateway pods that serve /v1/files.",
     scale(
-        spec_replicas_path = ".spec.replicas",
+        spec_replicas_path = ".spec.scaling.replicas",
         status_replicas_path = ".status.replicas",
         label_selector_path = ".status.selector"
     ),
@@ -44,12 +53,23 @@ use crate::status::FileGatewayStatus;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Bucket", type_ = "string", json_path = ".status.bucket.name", priority = 1),
     printcolumn(name = "Database", type_ = "string", json_path = ".status.database.name", priority = 1),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.version", priority = 1),
     printcolumn(name = "Policy", type_ = "string", json_path = ".status.deletionPolicy", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.database.type != 'SQLite' || self.replicas <= 1")
-    .message("spec.replicas: SQLite lives on one pod's volume; write 1, or set spec.database.type to PostgreSQL"))]
+#[x_kube(validation = Rule::new("self.database.type != 'SQLite' || self.scaling.replicas <= 1")
+    .message("spec.scaling.replicas: SQLite lives on one pod's volume; write 1, or set spec.database.type to PostgreSQL"))]
+#[x_kube(validation = Rule::new("self.database.type != 'SQLite' || !has(self.scaling.autoscaling)")
+    .message("spec.scaling.autoscaling: SQLite lives on one pod's volume; leave it out, or set spec.database.type to PostgreSQL"))]
+#[x_kube(validation = Rule::new("!has(self.scaling.autoscaling) || !has(self.resources) || (has(self.resources.requests) && 'cpu' in self.resources.requests)")
+    .message("spec.resources.requests.cpu: an autoscaler measures against it; write a number such as 250m, or leave spec.resources out"))]
+#[x_kube(validation = Rule::new("self.database.type != 'SQLite' || self.video.worker.replicas <= 1")
+    .message("spec.video.worker.replicas: with SQLite the gateway's one pod works on videos itself; leave it out, or set spec.database.type to PostgreSQL"))]
+#[x_kube(validation = Rule::new("self.database.type != 'SQLite' || !has(self.video.worker.resources)")
+    .message("spec.video.worker.resources: with SQLite the gateway's one pod works on videos itself; write spec.resources instead"))]
+#[x_kube(validation = Rule::new("!has(self.uploads.memory) || !isQuantity(string(self.uploads.memory)) || (has(self.resources) ? (!has(self.resources.limits) || !('memory' in self.resources.limits) || !isQuantity(string(self.resources.limits['memory'])) || quantity(string(self.uploads.memory)).add(quantity(string(self.uploads.memory))).compareTo(quantity(string(self.resources.limits['memory']))) <= 0) : quantity(string(self.uploads.memory)).compareTo(quantity('256Mi')) <= 0)")
+    .message("spec.uploads.memory: it is more than half of the memory that pods may use; write less, or at least twice as much in spec.resources.limits.memory"))]
 pub struct FileGatewaySpec {
     /// The FileGatewayClass that says where buckets and databases live. Can't be changed.
     /// Default: `default`.
@@ -88,22 +108,51 @@ pub struct FileGatewaySpec {
     #[serde(default)]
     pub access: AccessSpec,
 
-    /// Limits of one upload request.
+    /// Limits of uploads.
     #[serde(default)]
     pub uploads: UploadsSpec,
+
+    /// How much may be stored. Default: there is no limit.
+    #[serde(default)]
+    pub quota: QuotaSpec,
+
+    /// Whose web pages may call the gateway from a browser.
+    #[serde(default)]
+    pub cors: CorsSpec,
+
+    /// What a connection and a caller may cost.
+    #[serde(default)]
+    pub server: ServerSpec,
 
     /// How bytes reach a reader. Default: `Proxy`.
     #[serde(default)]
     pub delivery: Delivery,
 
-    /// Gateway pods that serve requests. Default: 1.
-    #[serde(default = "default_replicas")]
-    #[schemars(range(min = 0, max = 1000))]
-    pub replicas: i32,
+    /// What is made of videos, and by whom.
+    #[serde(default)]
+    pub video: VideoSpec,
 
-    /// Compute resources of each gateway pod. Default: 50m CPU and 64Mi memory requested, 512Mi
-    /// memory at most.
+    /// How many pods serve requests. Default: 1.
+    #[serde(default)]
+    pub scaling: ScalingSpec,
+
+    /// Which nodes pods may run on.
+    #[serde(default)]
+    pub scheduling: SchedulingSpec,
+
+    /// How the gateway is reached from outside of the cluster. Default: not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<ExposureSpec>,
+
+    /// How pods end.
+    #[serde(default)]
+    pub shutdown: ShutdownSpec,
+
+    /// Compute resources of each gateway pod. Default: 50m CPU and 64Mi memory requested, and 512Mi
+    /// memory at most, 4Gi where it works on videos itself as with SQLite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("!has(self.claims)")
+        .message("spec.resources.claims: gateways use no devices; leave claims out"))]
     pub resources: Option<ResourceRequirements>,
 
     /// What happens to the bucket and the database when this resource is deleted; credentials are
@@ -114,10 +163,6 @@ pub struct FileGatewaySpec {
 
 fn default_class() -> String {
     "default".into()
-}
-
-fn default_replicas() -> i32 {
-    1
 }
 
 /// The bucket of a gateway.
@@ -146,7 +191,7 @@ pub struct BucketSpec {
 }
 
 /// The database of a gateway.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseSpec {
     /// `PostgreSQL`: a role and a database of its own on the class's server. `SQLite`: a file on a
@@ -155,9 +200,28 @@ pub struct DatabaseSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("spec.database.type can't be changed"))]
     pub type_: DatabaseType,
 
+    /// Connections of each pod, at most. Default: 10.
+    #[serde(default = "default_max_connections")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_connections: i32,
+
     /// The volume of a SQLite database.
     #[serde(default)]
     pub sqlite: SqliteVolume,
+}
+
+impl Default for DatabaseSpec {
+    fn default() -> Self {
+        Self {
+            type_: DatabaseType::default(),
+            max_connections: default_max_connections(),
+            sqlite: SqliteVolume::default(),
+        }
+    }
+}
+
+fn default_max_connections() -> i32 {
+    10
 }
 
 /// A kind of database.
@@ -171,11 +235,13 @@ pub enum DatabaseType {
 }
 
 /// The volume of a SQLite database.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SqliteVolume {
     /// Size of the volume. Default: `1Gi`.
     #[serde(default = "default_volume_size")]
+    #[x_kube(validation = Rule::new("isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1')) >= 0")
+        .message("spec.database.sqlite.size: write a size such as 1Gi"))]
     pub size: Quantity,
     /// StorageClass of the volume. Default: the cluster's own default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -193,174 +259,6 @@ impl Default for SqliteVolume {
 
 fn default_volume_size() -> Quantity {
     Quantity("1Gi".into())
-}
-
-/// How callers prove who they are: a JWT, checked against the issuer's key set or a shared secret.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!(has(self.jwksUrl) && has(self.secretRef))")
-    .message("spec.auth: jwksUrl and secretRef exclude each other; keep one"))]
-#[x_kube(validation = Rule::new("!has(self.secretRef) || !has(self.algorithms) || self.algorithms.all(a, a.startsWith('HS'))")
-    .message("spec.auth.algorithms: a shared secret signs with HS256, HS384 or HS512 only"))]
-#[x_kube(validation = Rule::new("has(self.secretRef) || !has(self.algorithms) || !self.algorithms.exists(a, a.startsWith('HS'))")
-    .message("spec.auth.algorithms: HS256, HS384 and HS512 need spec.auth.secretRef"))]
-pub struct AuthSpec {
-    /// The issuer: tokens' `iss` claim must equal it byte for byte. Its key set is discovered at
-    /// `<issuer>/.well-known/openid-configuration` unless `jwksUrl` or `secretRef` is set.
-    /// Example: `https://id.example.com`.
-    #[schemars(length(min = 1, max = 1024))]
-    pub issuer: String,
-    /// The audience: tokens' `aud` claim must contain it. Example: `files`.
-    #[schemars(length(min = 1, max = 1024))]
-    pub audience: String,
-    /// Where the issuer's JSON Web Key Set is (RFC 7517).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024), regex(pattern = "^https?://.+"))]
-    pub jwks_url: Option<String>,
-    /// A Secret in this namespace that holds the shared secret (32 bytes or more), for issuers that
-    /// sign with HMAC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_ref: Option<SecretKeyReference>,
-    /// Accepted signature algorithms (RFC 7518). Default: RS256 and ES256; HS256 with `secretRef`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 12),
-        inner(regex(pattern = "^((RS|PS|HS)(256|384|512)|ES(256|384)|EdDSA)$"))
-    )]
-    pub algorithms: Option<Vec<String>>,
-    /// Names of the claims that say who the caller is.
-    #[serde(default)]
-    pub claims: ClaimNames,
-    /// The role that makes a caller an admin of the organization. Default: `admin`.
-    #[serde(default = "default_admin_role")]
-    #[schemars(length(min = 1, max = 256))]
-    pub admin_role: String,
-}
-
-fn default_admin_role() -> String {
-    "admin".into()
-}
-
-/// Names of claims; a dot goes into an object, as in `realm_access.roles`.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ClaimNames {
-    /// The claim that tells callers apart. Default: `sub`.
-    #[serde(default = "default_subject_claim")]
-    #[schemars(length(min = 1, max = 256))]
-    pub subject: String,
-    /// The claim that names the caller's organization. Default: `org`.
-    #[serde(default = "default_organization_claim")]
-    #[schemars(length(min = 1, max = 256))]
-    pub organization: String,
-    /// The claim that lists the caller's roles. Default: `roles`.
-    #[serde(default = "default_roles_claim")]
-    #[schemars(length(min = 1, max = 256))]
-    pub roles: String,
-}
-
-impl Default for ClaimNames {
-    fn default() -> Self {
-        Self {
-            subject: default_subject_claim(),
-            organization: default_organization_claim(),
-            roles: default_roles_claim(),
-        }
-    }
-}
-
-fn default_subject_claim() -> String {
-    "sub".into()
-}
-
-fn default_organization_claim() -> String {
-    "org".into()
-}
-
-fn default_roles_claim() -> String {
-    "roles".into()
-}
-
-/// File tokens.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct TokensSpec {
-    /// How long a file token is good for, in seconds. Default: 300.
-    #[serde(default = "default_token_lifetime")]
-    #[schemars(range(min = 30, max = 86400))]
-    pub lifetime_seconds: i32,
-}
-
-impl Default for TokensSpec {
-    fn default() -> Self {
-        Self {
-            lifetime_seconds: default_token_lifetime(),
-        }
-    }
-}
-
-fn default_token_lifetime() -> i32 {
-    300
-}
-
-/// Access rules.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct AccessSpec {
-    /// Who may read a file by its location, the contract's deprecated way. `Members`: every member
-    /// of the organization. `Owner`: those who may read it by id. Default: `Members`.
-    #[serde(default)]
-    pub locations: LocationAccess,
-}
-
-/// Who may read by location.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
-pub enum LocationAccess {
-    /// Every member of the organization.
-    #[default]
-    Members,
-    /// Those who may read it by id.
-    Owner,
-}
-
-/// Limits of one upload request.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct UploadsSpec {
-    /// The largest file. Default: `5Gi`.
-    #[serde(default = "default_max_file_size")]
-    pub max_file_size: Quantity,
-    /// The most files in one request. Default: 100.
-    #[serde(default = "default_max_files")]
-    #[schemars(range(min = 1, max = 10000))]
-    pub max_files: i32,
-}
-
-impl Default for UploadsSpec {
-    fn default() -> Self {
-        Self {
-            max_file_size: default_max_file_size(),
-            max_files: default_max_files(),
-        }
-    }
-}
-
-fn default_max_file_size() -> Quantity {
-    Quantity("5Gi".into())
-}
-
-fn default_max_files() -> i32 {
-    100
-}
-
-/// How bytes reach a reader.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
-pub enum Delivery {
-    /// Through the gateway.
-    #[default]
-    Proxy,
-    /// A redirect (307) to a presigned URL of the object store, which readers must be able to reach.
-    Redirect,
 }
 
 /// What deletion does to the bucket and the database.

@@ -9,25 +9,50 @@
 //! The field docs, defaults and CEL rules here become the OpenAPI schema that the API server
 //! enforces. `crdgen` writes it as YAML; a test holds the checked-in files equal to it.
 
+mod access;
+mod auth;
 mod class;
 pub mod conditions;
+mod exposure;
 mod gateway;
+mod limits;
+mod monitoring;
+mod network;
+mod page;
 mod reference;
+mod scaling;
+mod scheduling;
+mod server;
+mod shutdown;
 mod status;
+mod video;
 
+pub use access::{AccessSpec, CorsSpec, Delivery, LocationAccess, Switch, TokensSpec};
+pub use auth::{AuthSpec, ClaimNames};
 pub use class::{
     AllowedNamespaces, DatabaseServer, FileGatewayClass, FileGatewayClassSpec,
     FileGatewayClassStatus, GatewayImage, IamServer, ObjectStore, PullPolicy, Rotation,
 };
-pub use gateway::{
-    AccessSpec, AuthSpec, BucketSpec, ClaimNames, DatabaseSpec, DatabaseType, DeletionPolicy,
-    Delivery, FileGateway, FileGatewaySpec, LocationAccess, SqliteVolume, TokensSpec, UploadsSpec,
+pub use exposure::{
+    ExposureRules, ExposureSpec, ExposureType, HttpRouteRules, IngressRules, ParentReference,
 };
+pub use gateway::{
+    BucketSpec, DatabaseSpec, DatabaseType, DeletionPolicy, FileGateway, FileGatewaySpec,
+    SqliteVolume,
+};
+pub use limits::{OwnerQuota, QuotaSpec, UploadsSpec};
+pub use monitoring::{MonitoringRules, ServiceMonitorRules};
+pub use network::{Destination, EgressRules, NetworkRules};
 pub use reference::{SecretKeyReference, SecretReference};
+pub use scaling::{AutoscalingSpec, ScalingSpec};
+pub use scheduling::{SchedulingSpec, TopologySpread, WhenUnsatisfiable};
+pub use server::ServerSpec;
+pub use shutdown::ShutdownSpec;
 pub use status::{
     BucketStatus, ClassSnapshot, DatabaseStatus, FileGatewayStatus, RotationStatus,
     RotationStatuses,
 };
+pub use video::{VideoOutput, VideoSpec, WorkerSpec};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -59,4 +84,9 @@ pub fn definitions() -> Vec<(&'static str, CustomResourceDefinition)> {
         ("filegateways.yaml", FileGateway::crd()),
         ("filegatewayclasses.yaml", FileGatewayClass::crd()),
     ]
+}
+
+/// `docs/reference.md`: every field of every resource, as one page of Markdown.
+pub fn reference_page() -> String {
+    page::page(&definitions())
 }

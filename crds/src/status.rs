@@ -33,9 +33,13 @@ pub struct FileGatewayStatus {
     /// The deletion policy in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
-    /// The gateway's address inside the cluster. Example: `http://files.acme.svc`.
+    /// The gateway's address: from outside of the cluster where it is exposed, else inside. Example:
+    /// `http://files.acme.svc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// The version of the gateway pods: the tag or digest of their image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Gateway pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,

@@ -1,4 +1,4 @@
-//! The checked-in YAML is what the types generate, and every field of it is described.
+//! The checked-in YAML and the reference page are what the types generate, and every field of it is described.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::path::Path;
@@ -23,6 +23,16 @@ fn checked_in_yaml_equals_the_types() {
             );
         }
     }
+}
+
+#[test]
+fn the_reference_page_equals_the_types() {
+    let path = workspace().join("docs/reference.md");
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        found == crds::reference_page(),
+        "docs/reference.md is out of date: run `make generate`"
+    );
 }
 
 #[test]

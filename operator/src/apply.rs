@@ -10,7 +10,7 @@ use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -76,10 +76,26 @@ where
         + Serialize
         + DeserializeOwned,
 {
-    let kind = || K::kind(&()).into_owned();
-    let name = wanted.meta().name.clone().unwrap_or_default();
     let namespace = wanted.meta().namespace.clone().unwrap_or_default();
     let api: Api<K> = Api::namespaced(client.clone(), &namespace);
+    apply_with(&api, &K::kind(&()), wanted, owned).await
+}
+
+/// [`apply`] for kinds that are known at run time only: through `api`, which is of `kind`.
+///
+/// # Errors
+/// When a live object is not ours, or the API server refuses.
+pub async fn apply_with<K>(
+    api: &Api<K>,
+    kind: &str,
+    wanted: &K,
+    owned: impl Fn(&ObjectMeta) -> bool,
+) -> Result<K, ApplyError>
+where
+    K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+{
+    let kind = || kind.to_string();
+    let name = wanted.meta().name.clone().unwrap_or_default();
     let refused = |source| ApplyError::Api {
         kind: kind(),
         name: name.clone(),
@@ -104,7 +120,7 @@ where
     tracing::info!(
         object.kind = kind(),
         object.name = name,
-        object.namespace = namespace,
+        object.namespace = wanted.meta().namespace,
         "applying"
     );
     api.patch(
@@ -114,6 +130,37 @@ where
     )
     .await
     .map_err(refused)
+}
+
+/// Deletes the object called `name` when it is there and `owned` says that it is ours; what it owns
+/// goes after it.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn remove<K>(
+    api: &Api<K>,
+    name: &str,
+    owned: impl Fn(&ObjectMeta) -> bool,
+) -> Result<(), kube::Error>
+where
+    K: Resource + Clone + Debug + DeserializeOwned,
+{
+    let Some(live) = api.get_opt(name).await? else {
+        return Ok(());
+    };
+    if !owned(live.meta()) || live.meta().deletion_timestamp.is_some() {
+        return Ok(());
+    }
+    tracing::info!(object.name = name, url = api.resource_url(), "deleting");
+    let same_object = DeleteParams::background().preconditions(Preconditions {
+        uid: live.meta().uid.clone(),
+        resource_version: None,
+    });
+    match api.delete(name, &same_object).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Hex of the SHA-256 of `text`.

@@ -21,6 +21,7 @@ pub mod leader;
 pub mod meta;
 pub mod metrics;
 pub mod names;
+pub mod optional;
 pub mod quantity;
 pub mod remote;
 pub mod secrets;

@@ -44,10 +44,16 @@ pub fn managed_selector() -> String {
 /// Labels that select the pods of one component of the gateway called `name`. Never changed: a
 /// Deployment's selector is immutable.
 pub fn pod_selector(name: &str, component: &str) -> BTreeMap<String, String> {
+    let mut labels = instance_selector(name);
+    labels.insert(COMPONENT_LABEL.into(), component.into());
+    labels
+}
+
+/// Labels that select all pods of the gateway called `name`.
+pub fn instance_selector(name: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
         (NAME_LABEL.into(), "filegateway".into()),
         (INSTANCE_LABEL.into(), name.into()),
-        (COMPONENT_LABEL.into(), component.into()),
     ])
 }
 
@@ -146,6 +152,16 @@ pub fn config_map_name(name: &str) -> String {
 /// Name of the worker's Deployment.
 pub fn worker_name(name: &str) -> String {
     format!("{name}-worker")
+}
+
+/// Name of the Service that metrics are read by.
+pub fn metrics_name(name: &str) -> String {
+    format!("{name}-metrics")
+}
+
+/// Name of the Secret with the certificate that cert-manager makes.
+pub fn tls_secret_name(name: &str) -> String {
+    format!("{name}-tls")
 }
 
 /// Name of the Secret with the S3 key.

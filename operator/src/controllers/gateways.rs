@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use crds::{FileGateway, FileGatewayClass};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
     ConfigMap, Namespace, PersistentVolumeClaim, Secret, Service, ServiceAccount,
 };
+use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::Resource;
@@ -18,10 +21,13 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, predicates, watcher};
 
 use super::classes::naming;
-use super::watch::{SECRET_FIELDS, api, changes, first_list, namespaces};
+use super::watch::{
+    SECRET_FIELDS, api, changes, changes_once_served, drift, first_list, namespaces,
+};
 use crate::context::Context;
 use crate::health::Readiness;
 use crate::meta::{instance_of, managed_selector};
+use crate::optional::{HTTP_ROUTE, SERVICE_MONITOR};
 
 /// Reconciles at once: enough to hide the latency of a thousand gateways, few enough for the
 /// servers behind them.
@@ -58,6 +64,32 @@ pub fn controller(
         .owns(api::<Service>(context), managed.clone())
         .owns(api::<ServiceAccount>(context), managed.clone())
         .owns(api::<ConfigMap>(context), managed.clone())
+        .watches_stream(
+            drift(api::<HorizontalPodAutoscaler>(context), managed.clone()),
+            |child| labelled(&child),
+        )
+        .watches_stream(
+            drift(api::<PodDisruptionBudget>(context), managed.clone()),
+            |child| labelled(&child),
+        )
+        .watches_stream(
+            drift(api::<NetworkPolicy>(context), managed.clone()),
+            |child| labelled(&child),
+        )
+        .watches_stream(drift(api::<Ingress>(context), managed.clone()), |child| {
+            labelled(&child)
+        })
+        // Its status says whether it is accepted.
+        .watches_stream_with(
+            changes_once_served(context, HTTP_ROUTE, managed.clone()),
+            |child| labelled(&child),
+            HTTP_ROUTE.resource(),
+        )
+        .watches_stream_with(
+            changes_once_served(context, SERVICE_MONITOR, managed.clone()),
+            |child| labelled(&child),
+            SERVICE_MONITOR.resource(),
+        )
         // Claims have no owner reference.
         .watches_stream(
             changes(
@@ -106,7 +138,7 @@ fn relevant(gateway: &FileGateway) -> Option<u64> {
     Some(hasher.finish())
 }
 
-fn labelled<K: Resource>(child: &K) -> Option<ObjectRef<FileGateway>> {
+fn labelled(child: &impl Resource) -> Option<ObjectRef<FileGateway>> {
     let name = instance_of(child.meta())?;
     Some(ObjectRef::new(name).within(child.meta().namespace.as_deref()?))
 }

@@ -1,19 +1,26 @@
 //! Streams of changes, and which part of the cluster they are of.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
-use futures_util::{Stream, TryStreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::Api;
+use kube::api::{Api, DynamicObject};
 use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
 
 use crate::context::Context;
 use crate::health::Readiness;
+use crate::optional::OptionalKind;
 
 /// What the operator is not interested in, and what there is most of.
 pub const SECRET_FIELDS: &str =
     "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token,type!=kubernetes.io/tls";
+
+/// How often a kind that the cluster does not have is looked for.
+const MISSING_KIND: Duration = Duration::from_secs(30);
 
 /// Every object as it is, and then what becomes of it. A broken watch is started again.
 pub fn changes<K>(
@@ -24,6 +31,81 @@ where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
 {
     watcher(api, config).default_backoff().touched_objects()
+}
+
+/// Every object as it is, and then what becomes of it but for its status, which somebody else keeps
+/// and which may change every few seconds. A broken watch is started again.
+///
+/// Turned down: kube's predicates. They take the deletion of an object that did not change otherwise
+/// for no change.
+pub fn drift<K>(
+    api: Api<K>,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
+where
+    K: Resource + Clone + Debug + serde::de::DeserializeOwned + serde::Serialize + Send + 'static,
+{
+    let mut seen = Seen::default();
+    watcher(api, config)
+        .default_backoff()
+        .try_filter_map(move |event| std::future::ready(Ok(seen.news(event))))
+}
+
+/// [`changes`] of a kind that the cluster may get later, or never. Where it is missing, it is looked
+/// for from time to time; a watch of it would only fail.
+pub fn changes_once_served(
+    context: &Context,
+    kind: OptionalKind,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<DynamicObject, watcher::Error>> + Send + 'static {
+    let client = context.client.clone();
+    let api = match &context.config.watch_namespace {
+        Some(namespace) => kind.api(&client, namespace),
+        None => Api::all_with(client.clone(), &kind.resource()),
+    };
+    let served = async move {
+        while !matches!(kind.is_served(&client).await, Ok(true)) {
+            tokio::time::sleep(MISSING_KIND).await;
+        }
+    };
+    stream::once(served).flat_map(move |()| changes(api.clone(), config.clone()))
+}
+
+/// Hashes of objects by namespace and name.
+#[derive(Default)]
+struct Seen(HashMap<(Option<String>, Option<String>), u64>);
+
+impl Seen {
+    /// The object of `event`, if it appeared, disappeared, or changed.
+    fn news<K: Resource + serde::Serialize>(&mut self, event: watcher::Event<K>) -> Option<K> {
+        let key = |object: &K| {
+            let meta = object.meta();
+            (meta.namespace.clone(), meta.name.clone())
+        };
+        match event {
+            watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
+                let content = content(&object)?;
+                (self.0.insert(key(&object), content) != Some(content)).then_some(object)
+            }
+            watcher::Event::Delete(object) => {
+                self.0.remove(&key(&object));
+                Some(object)
+            }
+            watcher::Event::Init | watcher::Event::InitDone => None,
+        }
+    }
+}
+
+/// A hash of all but the status and what changes with it.
+fn content<K: serde::Serialize>(object: &K) -> Option<u64> {
+    let mut object = serde_json::to_value(object).ok()?;
+    object.as_object_mut()?.remove("status");
+    let metadata = object.get_mut("metadata")?.as_object_mut()?;
+    metadata.remove("managedFields");
+    metadata.remove("resourceVersion");
+    let mut hasher = DefaultHasher::new();
+    object.to_string().hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 /// The watched part of the cluster, of one kind.
@@ -63,5 +145,38 @@ pub fn namespaces(context: &Context) -> watcher::Config {
     match &context.config.watch_namespace {
         Some(namespace) => watcher::Config::default().fields(&format!("metadata.name={namespace}")),
         None => watcher::Config::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+    use serde_json::{Value, json};
+    use watcher::Event;
+
+    use super::*;
+
+    fn autoscaler(version: &str, changes: &Value) -> HorizontalPodAutoscaler {
+        serde_json::from_value(json!({
+            "metadata": {"name": "files", "namespace": "acme", "uid": "u", "resourceVersion": version},
+            "spec": {"maxReplicas": changes["max"].as_i64().unwrap_or(3), "scaleTargetRef": {"kind": "Deployment", "name": "files"}},
+            "status": {"desiredReplicas": changes["desired"].as_i64().unwrap_or(1)},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn all_but_a_status_is_news() {
+        let mut seen = Seen::default();
+        let mut news = |event| seen.news(event).is_some();
+        let first = autoscaler("1", &json!({}));
+        assert!(news(Event::InitApply(first.clone())));
+        assert!(!news(Event::InitDone));
+        assert!(!news(Event::Apply(autoscaler("2", &json!({"desired": 2})))));
+        let changed = autoscaler("3", &json!({"max": 9}));
+        assert!(news(Event::Apply(changed.clone())));
+        assert!(news(Event::Delete(changed.clone())));
+        assert!(news(Event::Apply(changed)), "it came back as it was");
+        assert!(news(Event::Apply(first)));
     }
 }

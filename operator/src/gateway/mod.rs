@@ -13,15 +13,21 @@
 //! ```
 
 pub mod build;
+mod children;
 mod cleanup;
 mod dereference;
 mod draft;
 mod error;
+mod exposure;
 mod provision;
 mod reconcile;
+mod route;
+mod scaling;
+mod settings;
 mod steps;
 mod update_status;
 mod validate;
+mod video;
 mod workload;
 
 pub use dereference::{AuthSecret, Dereferenced};

@@ -2,8 +2,8 @@
 //! the objects, and say in status how it went.
 
 use crds::conditions::{
-    ACCEPTED, BUCKET_READY, CREDENTIALS_READY, DATABASE_READY, Finding, SIGNING_KEY_READY,
-    WORKLOAD_AVAILABLE, reason,
+    ACCEPTED, BUCKET_READY, CREDENTIALS_READY, DATABASE_READY, Finding, ROUTE_READY,
+    SIGNING_KEY_READY, WORKLOAD_AVAILABLE, reason,
 };
 use crds::{
     BucketStatus, DatabaseStatus, DatabaseType, FileGateway, FileGatewayStatus, RotationStatuses,
@@ -14,6 +14,7 @@ use super::build::{self, Restarts};
 use super::dereference::dereference;
 use super::draft::Draft;
 use super::error::Error;
+use super::route;
 use super::steps::rotation::Rotated;
 use super::steps::{Step, StepError, bucket, credentials, database, signing_key, volume};
 use super::update_status::{announce, conditions};
@@ -157,8 +158,20 @@ fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
     status.class = Some(plan.class.clone());
     status.deletion_policy = Some(plan.deletion_policy);
     let owner = &plan.owner;
-    status.address = Some(format!("http://{}.{}.svc", owner.name, owner.namespace));
+    status.version = Some(version_of(&plan.image.name));
+    status.address = Some(plan.address());
     status.selector = Some(selector_text(&owner.name, build::SERVE));
+}
+
+/// The tag or digest of an image; `latest` is what a name without either means.
+fn version_of(image: &str) -> String {
+    let (name, digest) = image.split_once('@').unwrap_or((image, ""));
+    let file = name.rsplit_once('/').map_or(name, |(_, file)| file);
+    match file.split_once(':') {
+        Some((_, tag)) => tag.into(),
+        None if digest.is_empty() => "latest".into(),
+        None => digest.into(),
+    }
 }
 
 /// What the steps found.
@@ -279,7 +292,18 @@ async fn run(step: &Step<'_>) -> Result<(Outcome, Option<Workload>), Error> {
         Err(error) => Err(error.into()),
     };
     let workload = outcome.note_workload(workload)?;
+    let reached = reach(step).await.map(|finding| (finding, ()));
+    // What is wrong with the way in is looked at again, and keeps no pod from running.
+    outcome.failed |= matches!(&reached, Ok((finding, ())) if finding.status == Some(false));
+    outcome.note(ROUTE_READY, reached)?;
     Ok((outcome, workload))
+}
+
+/// Makes callers and Prometheus find the pods.
+async fn reach(step: &Step<'_>) -> Result<Finding, StepError> {
+    let client = &step.context.client;
+    route::monitor(client, step.plan).await?;
+    Ok(route::ensure(client, step.plan).await?)
 }
 
 async fn storage(
@@ -351,5 +375,23 @@ async fn deploy(
             &serve,
             worker.as_ref(),
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_tags_or_digests() {
+        for (image, expected) in [
+            ("filegateway/gateway:0.1.0", "0.1.0"),
+            ("registry.example.com:5000/gateway:1", "1"),
+            ("registry.example.com:5000/gateway", "latest"),
+            ("gateway:1@sha256:0123", "1"),
+            ("gateway@sha256:0123", "sha256:0123"),
+        ] {
+            assert_eq!(version_of(image), expected, "{image}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crds::FileGateway;
 use crds::conditions::{
     ACCEPTED, BUCKET_READY, CREDENTIALS_READY, DATABASE_READY, DELETION_BLOCKED, Finding, READY,
-    SIGNING_KEY_READY, WORKLOAD_AVAILABLE, merge, reason,
+    ROUTE_READY, SIGNING_KEY_READY, WORKLOAD_AVAILABLE, merge, reason,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -12,13 +12,14 @@ use crate::context::Context;
 use crate::events;
 
 /// The conditions that `Ready` sums up, in the order in which they are looked at and shown.
-const STEPS: [&str; 6] = [
+const STEPS: [&str; 7] = [
     ACCEPTED,
     BUCKET_READY,
     CREDENTIALS_READY,
     DATABASE_READY,
     SIGNING_KEY_READY,
     WORKLOAD_AVAILABLE,
+    ROUTE_READY,
 ];
 
 /// Conditions for `findings`, with `Ready` first. A step without a finding keeps the condition that

@@ -2,8 +2,8 @@
 
 use crds::conditions::{ACCEPTED, Finding, reason};
 use crds::{
-    AccessSpec, AuthSpec, ClassSnapshot, DatabaseType, DeletionPolicy, Delivery, FileGateway,
-    FileGatewayClass, GatewayImage, PullPolicy,
+    AuthSpec, AutoscalingSpec, ClassSnapshot, DatabaseType, DeletionPolicy, Delivery, FileGateway,
+    FileGatewayClass, GatewayImage, MonitoringRules, NetworkRules, PullPolicy, SchedulingSpec,
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -12,12 +12,11 @@ use kube::core::{Selector, SelectorExt};
 
 use super::Schedule;
 use super::dereference::{AuthSecret, Dereferenced, SHORTEST_SECRET};
+use super::exposure::{Exposure, expose};
+use super::settings::{Settings, settings};
+use super::video::{VideoPlan, video};
 use crate::meta::{Owner, ROTATE_ACCESS_KEY, ROTATE_DATABASE_PASSWORD, ROTATE_SIGNING_KEY};
 use crate::{names, quantity};
-
-/// How long gateways let playback go on that began with a file token, in seconds. It is theirs by
-/// default; what is signed for so long must be accepted for so long.
-pub const PLAYBACK_SECONDS: u64 = 4 * 60 * 60;
 
 /// Everything the steps and builders need to know; nobody reads the spec after this.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,16 +43,26 @@ pub struct Plan {
     pub rotations: Rotations,
     /// Lifetime of file tokens, in seconds.
     pub token_lifetime_seconds: i32,
-    /// Who may read by location.
-    pub access: AccessSpec,
-    /// The largest file, in bytes.
-    pub max_file_bytes: u64,
-    /// The most files in one request.
-    pub max_files: i32,
+    /// For how long playback goes on that began with a file token, in seconds.
+    pub playback_seconds: i32,
     /// How bytes reach a reader.
     pub delivery: Delivery,
+    /// The variables that follow from the spec alone.
+    pub settings: Settings,
+    /// What is done with videos.
+    pub video: VideoPlan,
     /// Gateway pods.
-    pub replicas: i32,
+    pub replicas: Replicas,
+    /// Which nodes pods may run on.
+    pub scheduling: SchedulingSpec,
+    /// How long a pod goes on after it was told to end, in seconds.
+    pub grace_seconds: i32,
+    /// How the gateway is reached from outside of the cluster.
+    pub exposure: Option<Exposure>,
+    /// Whom pods may talk to.
+    pub network: NetworkRules,
+    /// Who reads metrics.
+    pub monitoring: MonitoringRules,
     /// Their resources, if the spec says any.
     pub resources: Option<ResourceRequirements>,
     /// Their image.
@@ -71,6 +80,42 @@ pub struct Rotations {
     pub access_key: Schedule,
     /// The password of the PostgreSQL role.
     pub database_password: Schedule,
+}
+
+impl Plan {
+    /// Where requests go: to the host that leads here, or to the Service.
+    pub fn address(&self) -> String {
+        match &self.exposure {
+            Some(Exposure { host, tls, .. }) => {
+                format!("{}://{host}", if *tls { "https" } else { "http" })
+            }
+            None => format!("http://{}.{}.svc", self.owner.name, self.owner.namespace),
+        }
+    }
+
+    /// Whether there are pods for videos alone: a SQLite volume can be mounted by one pod only.
+    pub fn has_workers(&self) -> bool {
+        self.video.enabled && matches!(self.database, DatabasePlan::PostgreSql { .. })
+    }
+}
+
+/// How many pods serve requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// This many.
+    Fixed(i32),
+    /// As many as an autoscaler thinks right.
+    Auto(AutoscalingSpec),
+}
+
+impl Replicas {
+    /// How many there are at least.
+    pub fn fewest(&self) -> i32 {
+        match self {
+            Self::Fixed(replicas) => *replicas,
+            Self::Auto(bounds) => bounds.min_replicas,
+        }
+    }
 }
 
 /// Where the catalog lives.
@@ -158,12 +203,8 @@ pub fn validate(
             }
         }
     };
-    let max_file_bytes = quantity::bytes(&spec.uploads.max_file_size.0).ok_or_else(|| {
-        invalid(format!(
-            "spec.uploads.maxFileSize is {:?}: write a size such as 5Gi",
-            spec.uploads.max_file_size.0
-        ))
-    })?;
+    let mut settings = settings(spec).map_err(&invalid)?;
+    let video = video(spec, &mut settings).map_err(&invalid)?;
     Ok(Plan {
         owner: owner.clone(),
         organization: spec.organization.clone(),
@@ -180,11 +221,25 @@ pub fn validate(
         auth_secret_version: auth_secret_version(gateway, owner, found)?,
         rotations: rotations(gateway, class),
         token_lifetime_seconds: spec.tokens.lifetime_seconds,
-        access: spec.access.clone(),
-        max_file_bytes,
-        max_files: spec.uploads.max_files,
+        playback_seconds: spec.tokens.playback_seconds,
         delivery: spec.delivery,
-        replicas: spec.replicas,
+        settings,
+        video,
+        replicas: match &spec.scaling.autoscaling {
+            Some(bounds) => Replicas::Auto(bounds.clone()),
+            None => Replicas::Fixed(spec.scaling.replicas),
+        },
+        scheduling: spec.scheduling.clone(),
+        grace_seconds: spec.shutdown.delay_seconds + spec.shutdown.drain_seconds,
+        exposure: match &spec.exposure {
+            Some(wanted) => Some(
+                expose(wanted, &class.spec.exposure, class_name, owner)
+                    .map_err(|(reason, message)| refused(reason, message))?,
+            ),
+            None => None,
+        },
+        network: class.spec.network_policy.clone(),
+        monitoring: class.spec.monitoring.clone(),
         resources: spec.resources.clone(),
         image: class.spec.image.clone().unwrap_or_else(|| GatewayImage {
             name: default_image.into(),

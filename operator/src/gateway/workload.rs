@@ -2,12 +2,15 @@
 
 use crds::conditions::{Finding, WORKLOAD_AVAILABLE, reason};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
-use kube::api::{Api, DeleteParams, Preconditions};
+use kube::api::Api;
 
 use super::build::{self, Restarts};
+use super::children::{absent, wanted_or_absent};
+use super::scaling;
 use super::validate::Plan;
-use crate::apply::{ApplyError, apply};
+use crate::apply::{ApplyError, apply, remove};
 use crate::meta::{Owner, worker_name};
 
 /// What the Deployments say.
@@ -21,22 +24,22 @@ pub struct Workload {
     pub ready_replicas: i32,
 }
 
-/// Writes what pods need before they start: ConfigMap, ServiceAccount and Service.
+/// Writes what has to be there before pods start: ConfigMap, ServiceAccount, Service and
+/// NetworkPolicy.
 ///
 /// # Errors
 /// When one of them is not ours, or the API server refuses.
 pub async fn prepare(client: &Client, plan: &Plan) -> Result<(), ApplyError> {
     let owner = &plan.owner;
-    apply(client, &build::config_map(plan), |live| owner.owns(live)).await?;
-    apply(client, &build::service_account(plan), |live| {
-        owner.owns(live)
-    })
-    .await?;
-    apply(client, &build::service(plan), |live| owner.owns(live)).await?;
+    let ours = |live: &ObjectMeta| owner.owns(live);
+    apply(client, &build::config_map(plan), ours).await?;
+    apply(client, &build::service_account(plan), ours).await?;
+    apply(client, &build::service(plan), ours).await?;
+    wanted_or_absent(client, owner, build::network_policy(plan)).await?;
     Ok(())
 }
 
-/// Writes the Deployments.
+/// Writes the Deployments, and what says how many of their pods there are.
 ///
 /// # Errors
 /// When one of them is not ours, or the API server refuses.
@@ -46,13 +49,20 @@ pub async fn run(
     restarts: &Restarts,
 ) -> Result<Workload, ApplyError> {
     let owner = &plan.owner;
-    let serve = apply(client, &build::serve(plan, restarts), |live| {
-        owner.owns(live)
-    })
-    .await?;
+    let ours = |live: &ObjectMeta| owner.owns(live);
+    let autoscaler = build::autoscaler(plan);
+    if autoscaler.is_some() {
+        scaling::hand_over(client, owner).await?;
+    }
+    wanted_or_absent(client, owner, autoscaler).await?;
+    wanted_or_absent(client, owner, build::disruption_budget(plan)).await?;
+    let serve = apply(client, &build::serve(plan, restarts), ours).await?;
     let worker = match build::worker(plan, restarts) {
-        Some(wanted) => Some(apply(client, &wanted, |live| owner.owns(live)).await?),
-        None => None,
+        Some(wanted) => Some(apply(client, &wanted, ours).await?),
+        None => {
+            absent::<Deployment>(client, owner, worker_name(&owner.name)).await?;
+            None
+        }
     };
     Ok(look(&plan.owner.namespace, &serve, worker.as_ref()))
 }
@@ -111,19 +121,7 @@ fn is_ready(deployment: &Deployment) -> bool {
 pub async fn stop(client: &Client, owner: &Owner) -> Result<(), kube::Error> {
     let api: Api<Deployment> = Api::namespaced(client.clone(), &owner.namespace);
     for name in [owner.name.clone(), worker_name(&owner.name)] {
-        let found = api.get_opt(&name).await?;
-        let Some(found) = found.filter(|found| owner.owns(&found.metadata)) else {
-            continue;
-        };
-        let same_object = DeleteParams::background().preconditions(Preconditions {
-            uid: found.metadata.uid,
-            resource_version: None,
-        });
-        match api.delete(&name, &same_object).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Err(error),
-        }
+        remove(&api, &name, |live| owner.owns(live)).await?;
     }
     Ok(())
 }

@@ -7,12 +7,194 @@ use crate::bed::Bed;
 #[tokio::test]
 async fn wrong_specs_are_refused_with_advice() {
     let bed = Bed::new("rules").await;
-    let cases: [(&str, &str, Value, &str); 9] = [
+    let cases: [(&str, &str, Value, &str); 39] = [
         (
             "files",
             "SQLite with two replicas",
-            json!({"database": {"type": "SQLite"}, "replicas": 2}),
+            json!({"database": {"type": "SQLite"}, "scaling": {"replicas": 2}}),
             "SQLite lives on one pod's volume",
+        ),
+        (
+            "files",
+            "SQLite with an autoscaler",
+            json!({"database": {"type": "SQLite"}, "scaling": {"autoscaling": {"maxReplicas": 2}}}),
+            "spec.scaling.autoscaling: SQLite lives on one pod's volume; leave it out",
+        ),
+        (
+            "files",
+            "an autoscaler with bounds the wrong way round",
+            json!({"scaling": {"autoscaling": {"minReplicas": 5, "maxReplicas": 4}}}),
+            "raise maxReplicas",
+        ),
+        (
+            "files",
+            "an autoscaler without anything to measure against",
+            json!({"scaling": {"autoscaling": {"maxReplicas": 4}},
+                "resources": {"limits": {"memory": "1Gi"}}}),
+            "spec.resources.requests.cpu: an autoscaler measures against it",
+        ),
+        (
+            "files",
+            "the cluster's own priority",
+            json!({"scheduling": {"priorityClassName": "system-cluster-critical"}}),
+            "name one of your own",
+        ),
+        (
+            "files",
+            "devices",
+            json!({"resources": {"claims": [{"name": "gpu"}]}}),
+            "leave claims out",
+        ),
+        (
+            "files",
+            "a host that is none",
+            json!({"exposure": {"host": "*.example.com"}}),
+            "spec.exposure.host",
+        ),
+        (
+            "files",
+            "a certificate for an HTTPRoute",
+            json!({"exposure": {"type": "HTTPRoute", "host": "a.example.com",
+                "tlsSecretRef": {"name": "tls"}}}),
+            "TLS of an HTTPRoute is its Gateway's listener's",
+        ),
+        (
+            "files",
+            "an issuer that any stranger can play",
+            json!({"auth": {"secretRef": null, "issuer": "http://id.example.com"}}),
+            "write a URL that starts with https://",
+        ),
+        (
+            "files",
+            "a key set over plain HTTP",
+            json!({"auth": {"secretRef": null, "jwksUrl": "http://id.example.com/keys"}}),
+            "spec.auth.jwksUrl: over plain HTTP",
+        ),
+        (
+            "files",
+            "every origin and another",
+            json!({"cors": {"origins": ["*", "https://app.example.com"]}}),
+            "let it stand alone",
+        ),
+        (
+            "files",
+            "an origin with a path",
+            json!({"cors": {"origins": ["https://app.example.com/files"]}}),
+            "spec.cors.origins",
+        ),
+        (
+            "files",
+            "an origin with the port that browsers leave out",
+            json!({"cors": {"origins": ["https://app.example.com:443"]}}),
+            "write it without :443",
+        ),
+        (
+            "files",
+            "a type that is both allowed and denied",
+            json!({"uploads": {"allowedTypes": ["image/*"], "deniedTypes": ["image/*"]}}),
+            "take it out of one of them",
+        ),
+        (
+            "files",
+            "a type that is none",
+            json!({"uploads": {"allowedTypes": ["pictures"]}}),
+            "spec.uploads.allowedTypes",
+        ),
+        (
+            "files",
+            "two types in one",
+            json!({"uploads": {"deniedTypes": ["image/png,text/html"]}}),
+            "spec.uploads.deniedTypes",
+        ),
+        (
+            "files",
+            "an end before the beginning",
+            json!({"access": {"locationStreamSunset": "2025-12-31"}}),
+            "write a later date",
+        ),
+        (
+            "files",
+            "a day that never comes",
+            json!({"access": {"locationStreamSunset": "2027-02-30"}}),
+            "spec.access.locationStreamSunset",
+        ),
+        (
+            "files",
+            "a playback of days",
+            json!({"tokens": {"playbackSeconds": 100_000}}),
+            "spec.tokens.playbackSeconds",
+        ),
+        (
+            "files",
+            "an HLS ladder without rungs",
+            json!({"video": {"rungs": []}}),
+            "spec.video.rungs: HLS needs a rung at least",
+        ),
+        (
+            "files",
+            "something that nobody makes of a video",
+            json!({"video": {"outputs": ["hologram"]}}),
+            "spec.video.outputs",
+        ),
+        (
+            "files",
+            "a size that is none",
+            json!({"uploads": {"maxFileSize": "much"}}),
+            "spec.uploads.maxFileSize: write a size such as 5Gi",
+        ),
+        (
+            "files",
+            "a file that S3 can't hold",
+            json!({"uploads": {"maxFileSize": "6Ti"}}),
+            "S3 takes 5Ti at most",
+        ),
+        (
+            "files",
+            "more memory for uploads than pods have",
+            json!({"uploads": {"memory": "300Mi"}, "resources": {"limits": {"memory": "512Mi"}}}),
+            "spec.uploads.memory: it is more than half",
+        ),
+        (
+            "files",
+            "more memory for uploads than pods have by default",
+            json!({"uploads": {"memory": "300Mi"}}),
+            "spec.uploads.memory: it is more than half",
+        ),
+        (
+            "files",
+            "an owner who may store more than the organization",
+            json!({"quota": {"size": "1Gi", "perOwner": {"size": "1025Mi"}}}),
+            "spec.quota.perOwner.size: it is more",
+        ),
+        (
+            "files",
+            "an owner who may store more files than the organization",
+            json!({"quota": {"files": 5, "perOwner": {"files": 6}}}),
+            "spec.quota.perOwner.files: it is more",
+        ),
+        (
+            "files",
+            "a scratch folder for nothing",
+            json!({"video": {"worker": {"scratchSize": "1k"}}}),
+            "spec.video.worker.scratchSize: write a size such as 20Gi",
+        ),
+        (
+            "files",
+            "a volume of no size",
+            json!({"database": {"type": "SQLite", "sqlite": {"size": "-1Gi"}}}),
+            "spec.database.sqlite.size: write a size such as 1Gi",
+        ),
+        (
+            "files",
+            "SQLite with workers",
+            json!({"database": {"type": "SQLite"}, "video": {"worker": {"replicas": 2}}}),
+            "spec.video.worker.replicas: with SQLite",
+        ),
+        (
+            "files",
+            "SQLite with resources of workers",
+            json!({"database": {"type": "SQLite"}, "video": {"worker": {"resources": {}}}}),
+            "write spec.resources instead",
         ),
         (
             "files",
@@ -127,6 +309,6 @@ async fn what_must_not_change_can_not() {
         );
     }
     // These may change at any time.
-    let allowed = json!({"spec": {"deletionPolicy": "Delete", "replicas": 5}});
+    let allowed = json!({"spec": {"deletionPolicy": "Delete", "scaling": {"replicas": 5}}});
     bed.patch("plain", allowed).await.unwrap();
 }

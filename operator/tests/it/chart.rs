@@ -3,11 +3,17 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt;
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use serde_json::json;
 
 use crate::backends::{bucket_exists, database_exists, variable};
-use crate::bed::Bed;
+use crate::bed::{Bed, Operator};
 
 fn helm(arguments: &[&str]) -> String {
     let output = Command::new("helm")
@@ -27,49 +33,86 @@ fn chart() -> String {
     folder.display().to_string()
 }
 
+/// The chart's release for a test's namespace, in a namespace of its own.
+pub struct Release {
+    home: String,
+    set: String,
+}
+
+impl Release {
+    pub async fn install(bed: &Bed) -> Self {
+        let home = format!("home-{}", bed.namespace);
+        bed.apply_namespace(&home, json!({})).await;
+        bed.apply_admin_secrets(&home).await;
+        let set = [
+            "crds.enabled=false".to_string(),
+            "replicas=2".to_string(),
+            // Other tests' namespaces are not this operator's.
+            format!("watchNamespace={}", bed.namespace),
+            format!("defaultClass.name={}", bed.class),
+            format!(
+                "defaultClass.objectStore.endpoint=http://{}",
+                bed.s3.address
+            ),
+            format!("defaultClass.iam.endpoint=http://{}", bed.iam.address),
+            format!("defaultClass.database.host={}", bed.postgres.address.ip()),
+            format!("defaultClass.database.port={}", bed.postgres.address.port()),
+            "defaultClass.database.sslMode=disable".to_string(),
+            "defaultClass.objectStore.credentialsSecretRef.name=s3-admin".to_string(),
+            "defaultClass.database.credentialsSecretRef.name=postgres-admin".to_string(),
+            "defaultClass.exposure.ingress.className=nginx".to_string(),
+            "defaultClass.exposure.httpRoute.parentRefs[0].name=public".to_string(),
+            "defaultClass.exposure.httpRoute.parentRefs[0].namespace=gateways".to_string(),
+            "defaultClass.monitoring.serviceMonitor.labels.release=prometheus".to_string(),
+            "defaultClass.networkPolicy.scrapers[0].podSelector.matchLabels.app=prometheus"
+                .to_string(),
+        ]
+        .join(",");
+        let release = Self { home, set };
+        release.upgrade();
+        release
+    }
+
+    pub fn upgrade(&self) {
+        let Self { home, set } = self;
+        let chart = chart();
+        helm(&[
+            "upgrade",
+            "--install",
+            home,
+            &chart,
+            "-n",
+            home,
+            "--set",
+            set,
+        ]);
+    }
+
+    /// An operator with the permissions of the release's.
+    pub async fn operator(&self, bed: &Bed) -> Operator {
+        let account = format!("{}-filegateway", self.home);
+        bed.operator_of(&self.home, &account).await
+    }
+
+    pub fn uninstall(self) {
+        helm(&["uninstall", &self.home, "-n", &self.home]);
+    }
+}
+
 #[tokio::test]
 async fn an_installed_operator_may_do_all_that_it_does() {
     let bed = Bed::new("chart").await;
-    let home = format!("home-{}", bed.namespace);
-    bed.apply_namespace(&home, json!({})).await;
-    bed.apply_admin_secrets(&home).await;
-    let set = [
-        "crds.enabled=false".to_string(),
-        "replicas=2".to_string(),
-        // Other tests' namespaces are not this operator's.
-        format!("watchNamespace={}", bed.namespace),
-        format!("defaultClass.name={}", bed.class),
-        format!(
-            "defaultClass.objectStore.endpoint=http://{}",
-            bed.s3.address
-        ),
-        format!("defaultClass.iam.endpoint=http://{}", bed.iam.address),
-        format!("defaultClass.database.host={}", bed.postgres.address.ip()),
-        format!("defaultClass.database.port={}", bed.postgres.address.port()),
-        "defaultClass.database.sslMode=disable".to_string(),
-        "defaultClass.objectStore.credentialsSecretRef.name=s3-admin".to_string(),
-        "defaultClass.database.credentialsSecretRef.name=postgres-admin".to_string(),
-    ]
-    .join(",");
-    let chart = chart();
-    let install = [
-        "upgrade",
-        "--install",
-        &home,
-        &chart,
-        "-n",
-        &home,
-        "--set",
-        &set,
-    ];
-    helm(&install);
+    let release = Release::install(&bed).await;
     // A second time, as an upgrade: what the first made is taken over.
-    helm(&install);
+    release.upgrade();
 
-    let operator = bed.operator_of(&home, &format!("{home}-filegateway")).await;
-    bed.create("files", json!({"deletionPolicy": "Delete"}))
-        .await
-        .unwrap();
+    let operator = release.operator(&bed).await;
+    let scaled = json!({
+        "deletionPolicy": "Delete",
+        "scaling": {"autoscaling": {"maxReplicas": 3}},
+        "exposure": {"host": "acme.example.com"},
+    });
+    bed.create("files", scaled).await.unwrap();
     let sqlite = json!({"database": {"type": "SQLite"}, "deletionPolicy": "Delete"});
     bed.create("small", sqlite).await.unwrap();
     bed.ready("files").await;
@@ -81,6 +124,15 @@ async fn an_installed_operator_may_do_all_that_it_does() {
         (status.conditions.first()?.status == "True").then_some(())
     })
     .await;
+
+    // What was asked for is made, and taken away again when it is not any more.
+    let plain = json!({"spec": {
+        "scaling": {"autoscaling": null}, "video": {"enabled": false}, "exposure": null}});
+    bed.patch("files", plain).await.unwrap();
+    bed.none_left::<HorizontalPodAutoscaler>("files").await;
+    bed.none_left::<PodDisruptionBudget>("files").await;
+    bed.none_left::<Deployment>("files-worker").await;
+    bed.none_left::<Ingress>("files").await;
 
     let status = bed.status("files").await;
     for name in ["files", "small"] {
@@ -97,7 +149,7 @@ async fn an_installed_operator_may_do_all_that_it_does() {
         .unwrap();
     assert!(claim.is_none_or(|claim| claim.metadata.deletion_timestamp.is_some()));
     operator.stop().await;
-    helm(&["uninstall", &home, "-n", &home]);
+    release.uninstall();
 }
 
 #[test]
@@ -149,4 +201,39 @@ fn what_is_asked_for_is_rendered_and_nothing_else() {
     let old = "replicas=null,leaseSeconds=null,secretDelaySeconds=null,metrics=null";
     let text = helm(&["template", "x", &chart(), "--set", old]);
     assert!(text.contains("value: \"15\""), "{text}");
+}
+
+#[tokio::test]
+async fn the_examples_are_accepted() {
+    let bed = Bed::new("examples").await;
+    let folder = format!("{}/examples", chart());
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for document in text.split("\n---\n") {
+            let mut object: DynamicObject = serde_saphyr::from_str(document).unwrap();
+            let kind = object.types.clone().unwrap().kind;
+            let resource = match kind.as_str() {
+                "FileGateway" => ApiResource::erase::<crds::FileGateway>(&()),
+                "FileGatewayClass" => ApiResource::erase::<crds::FileGatewayClass>(&()),
+                _ => continue,
+            };
+            let api: Api<DynamicObject> = if kind == "FileGateway" {
+                object.metadata.namespace = Some(bed.namespace.clone());
+                Api::namespaced_with(bed.client.clone(), &bed.namespace, &resource)
+            } else {
+                Api::all_with(bed.client.clone(), &resource)
+            };
+            let parameters = PatchParams {
+                dry_run: true,
+                ..PatchParams::apply("test").validation_strict()
+            };
+            let name = object.name_any();
+            let created = api.patch(&name, &parameters, &Patch::Apply(&object)).await;
+            assert!(created.is_ok(), "{}: {created:?}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 4);
 }

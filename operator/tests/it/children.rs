@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
@@ -51,6 +52,7 @@ async fn deleted_children_come_back() {
     delete_and_wait::<ServiceAccount>(&bed, "files").await;
     delete_and_wait::<ConfigMap>(&bed, "files-gateway").await;
     delete_and_wait::<Secret>(&bed, "files-signing").await;
+    delete_and_wait::<NetworkPolicy>(&bed, "files").await;
 }
 
 #[tokio::test]
@@ -98,6 +100,46 @@ async fn changed_children_are_changed_back() {
         (selector["app.kubernetes.io/component"] == "gateway").then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_others_put_in_stays() {
+    let (bed, operator) = Bed::with_operator("others").await;
+    bed.create("files", json!({})).await.unwrap();
+    bed.ready("files").await;
+    operator.quiet().await;
+    // A sidecar and its mark, as service meshes put them in.
+    let sidecar = json!({"spec": {"template": {
+        "metadata": {"annotations": {"mesh.example.com/injected": "true"}},
+        "spec": {"containers": [{"name": "sidecar", "image": "mesh:1"}]},
+    }}});
+    let deployments = bed.api::<Deployment>();
+    deployments
+        .patch(
+            "files",
+            &PatchParams::default(),
+            &Patch::Strategic(&sidecar),
+        )
+        .await
+        .unwrap();
+    operator.quiet().await;
+    // A change of the spec writes the Deployment anew.
+    let change = json!({"spec": {"scaling": {"replicas": 2}}});
+    bed.patch("files", change).await.unwrap();
+    let spec = bed
+        .until("two replicas", async || {
+            let spec = deployments.get("files").await.unwrap().spec?;
+            (spec.replicas == Some(2)).then_some(spec)
+        })
+        .await;
+    let names: Vec<_> = spec.template.spec.unwrap().containers;
+    let names: Vec<_> = names.iter().map(|one| one.name.as_str()).collect();
+    assert!(
+        names.contains(&"sidecar") && names.contains(&"gateway"),
+        "{names:?}"
+    );
+    let annotations = spec.template.metadata.unwrap().annotations.unwrap();
+    assert_eq!(annotations["mesh.example.com/injected"], "true");
 }
 
 #[tokio::test]

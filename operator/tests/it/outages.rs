@@ -134,7 +134,7 @@ async fn an_outage_later_does_not_stop_the_pods_nor_a_change_of_them() {
     bed.create("files", json!({})).await.unwrap();
     bed.ready("files").await;
     bed.postgres.cut();
-    bed.patch("files", json!({"spec": {"replicas": 2}}))
+    bed.patch("files", json!({"spec": {"scaling": {"replicas": 2}}}))
         .await
         .unwrap();
     bed.condition("files", "Ready", "False", "BackendUnreachable")

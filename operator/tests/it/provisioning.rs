@@ -111,22 +111,6 @@ async fn sqlite_gateway_has_a_volume_and_one_deployment() {
 }
 
 #[tokio::test]
-async fn scaling_reaches_the_deployment() {
-    let (bed, _operator) = Bed::with_operator("scale").await;
-    bed.create("files", json!({})).await.unwrap();
-    bed.ready("files").await;
-    bed.patch("files", json!({"spec": {"replicas": 3}}))
-        .await
-        .unwrap();
-    let api = bed.api::<Deployment>();
-    bed.until("three replicas", async || {
-        let replicas = api.get("files").await.unwrap().spec.unwrap().replicas;
-        (replicas == Some(3)).then_some(())
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn the_database_administrator_need_not_be_a_superuser() {
     let bed = Bed::new("plainadmin").await;
     let admin = format!("admin_{}", bed.namespace.replace('-', "_"));

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crds::{Delivery, LocationAccess};
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::SERVE;
+use super::deployment::HTTP_PORT;
+use super::metrics::METRICS_PORT;
 use crate::gateway::validate::{DatabasePlan, Plan};
 use crate::meta::config_map_name;
 
@@ -38,7 +39,11 @@ pub fn config_map(plan: &Plan) -> ConfigMap {
 fn variables(plan: &Plan) -> BTreeMap<&'static str, String> {
     let mut set = BTreeMap::from([
         ("FILEGATEWAY_ORGANIZATION", plan.organization.clone()),
-        ("FILEGATEWAY_LISTEN", "0.0.0.0:8080".into()),
+        ("FILEGATEWAY_LISTEN", format!("0.0.0.0:{HTTP_PORT}")),
+        (
+            "FILEGATEWAY_METRICS_LISTEN",
+            format!("0.0.0.0:{METRICS_PORT}"),
+        ),
         (
             "FILEGATEWAY_TOKENS_KEYS_FILE",
             format!("{SIGNING_FOLDER}/keys.json"),
@@ -48,30 +53,18 @@ fn variables(plan: &Plan) -> BTreeMap<&'static str, String> {
             plan.token_lifetime_seconds.to_string(),
         ),
         (
-            "FILEGATEWAY_ACCESS_LOCATIONS",
-            match plan.access.locations {
-                LocationAccess::Members => "Members",
-                LocationAccess::Owner => "Owner",
-            }
-            .into(),
-        ),
-        (
-            "FILEGATEWAY_UPLOADS_MAX_FILE_BYTES",
-            plan.max_file_bytes.to_string(),
-        ),
-        ("FILEGATEWAY_UPLOADS_MAX_FILES", plan.max_files.to_string()),
-        (
-            "FILEGATEWAY_DELIVERY",
-            match plan.delivery {
-                Delivery::Proxy => "Proxy",
-                Delivery::Redirect => "Redirect",
-            }
-            .into(),
+            "FILEGATEWAY_TOKENS_PLAYBACK_SECONDS",
+            plan.playback_seconds.to_string(),
         ),
     ]);
+    set.extend(plan.settings.clone());
     set.extend(store(plan));
     set.extend(database(plan));
     set.extend(auth(plan));
+    // The worker's loops have the janitor among them, so somebody has to run them.
+    if !plan.has_workers() {
+        set.insert("FILEGATEWAY_WORKER_EMBEDDED", "true".into());
+    }
     set
 }
 
@@ -92,14 +85,10 @@ fn database(plan: &Plan) -> Vec<(&'static str, String)> {
             "FILEGATEWAY_DATABASE_URL_FILE",
             format!("{DATABASE_FOLDER}/url"),
         )],
-        DatabasePlan::Sqlite { .. } => vec![
-            (
-                "FILEGATEWAY_DATABASE_URL",
-                format!("sqlite://{DATA_FOLDER}/catalog.db"),
-            ),
-            // The volume can be mounted by one pod only.
-            ("FILEGATEWAY_WORKER_EMBEDDED", "true".into()),
-        ],
+        DatabasePlan::Sqlite { .. } => vec![(
+            "FILEGATEWAY_DATABASE_URL",
+            format!("sqlite://{DATA_FOLDER}/catalog.db"),
+        )],
     }
 }
 

@@ -9,23 +9,30 @@ use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, HTTPGetAction,
-    LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+    Capabilities, ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar,
+    HTTPGetAction, LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
     ResourceRequirements, SeccompProfile, SecurityContext,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::metrics::METRICS_PORT;
+use super::placement::place;
 use super::{SERVE, WORKER, volumes};
 use crate::apply::hash;
-use crate::gateway::validate::{DatabasePlan, Plan};
+use crate::gateway::validate::{DatabasePlan, Plan, Replicas};
 use crate::meta::{CONFIG_ANNOTATION, config_map_name, labels, pod_selector, worker_name};
 
+/// The port that requests come to.
+pub(super) const HTTP_PORT: i32 = 8080;
 /// The image's unprivileged user.
 const USER: i64 = 65532;
-/// A request may stream for long; it has this long to end when its pod goes.
-const GRACE_SECONDS: i64 = 60;
+/// What pods may use that work on videos: ffmpeg is killed by its own limit first.
+const VIDEO_MEMORY: &str = "4Gi";
+/// What a pod needs to end beyond its drain: an embedded worker puts its jobs back (10 s), uploads
+/// that were cut off are undone (5 s), and some to spare.
+const SETTLE_SECONDS: i32 = 20;
 
 /// What pods read only at start: they are replaced when it changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +43,12 @@ pub struct Restarts {
 
 /// Deployment `NAME`.
 pub fn serve(plan: &Plan, restarts: &Restarts) -> Deployment {
+    let works_on_videos = plan.video.enabled && !plan.has_workers();
+    let memory = if works_on_videos {
+        VIDEO_MEMORY
+    } else {
+        "512Mi"
+    };
     let get = |path: &str| {
         Some(HTTPGetAction {
             path: Some(path.into()),
@@ -44,12 +57,7 @@ pub fn serve(plan: &Plan, restarts: &Restarts) -> Deployment {
         })
     };
     let container = Container {
-        ports: Some(vec![ContainerPort {
-            name: Some("http".into()),
-            container_port: 8080,
-            protocol: Some("TCP".into()),
-            ..ContainerPort::default()
-        }]),
+        ports: Some(vec![port("http", HTTP_PORT), port("metrics", METRICS_PORT)]),
         // Migrations run at start, and may take their time.
         startup_probe: Some(Probe {
             http_get: get("/healthz"),
@@ -71,46 +79,65 @@ pub fn serve(plan: &Plan, restarts: &Restarts) -> Deployment {
             failure_threshold: Some(3),
             ..Probe::default()
         }),
-        ..container(plan, "serve", "512Mi")
+        ..container(plan, "serve", plan.resources.as_ref(), memory)
     };
-    deployment(
-        plan,
-        SERVE,
-        plan.owner.name.clone(),
-        plan.replicas,
+    let set = PodSet {
+        component: SERVE,
+        name: plan.owner.name.clone(),
+        replicas: match plan.replicas {
+            Replicas::Fixed(replicas) => Some(replicas),
+            // Its own affair; who names it in an apply takes it back.
+            Replicas::Auto(_) => None,
+        },
         container,
-        restarts,
-    )
+        scratch: works_on_videos.then_some(&plan.video.scratch_size),
+        grace_seconds: plan.grace_seconds + SETTLE_SECONDS,
+    };
+    deployment(plan, set, restarts)
 }
 
-/// Deployment `NAME-worker`; none for SQLite, whose volume only one pod can mount.
+fn port(name: &str, number: i32) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.into()),
+        container_port: number,
+        protocol: Some("TCP".into()),
+        ..ContainerPort::default()
+    }
+}
+
+/// Deployment `NAME-worker`; none where the pods that serve do its work, or nobody does.
 pub fn worker(plan: &Plan, restarts: &Restarts) -> Option<Deployment> {
-    matches!(plan.database, DatabasePlan::PostgreSql { .. }).then(|| {
-        let name = worker_name(&plan.owner.name);
-        deployment(
-            plan,
-            WORKER,
-            name,
-            1,
-            container(plan, "worker", "2Gi"),
-            restarts,
-        )
+    plan.has_workers().then(|| {
+        let set = PodSet {
+            component: WORKER,
+            name: worker_name(&plan.owner.name),
+            replicas: Some(plan.video.replicas),
+            container: container(plan, "worker", plan.video.resources.as_ref(), VIDEO_MEMORY),
+            scratch: Some(&plan.video.scratch_size),
+            grace_seconds: SETTLE_SECONDS,
+        };
+        deployment(plan, set, restarts)
     })
 }
 
-fn deployment(
-    plan: &Plan,
-    component: &str,
+/// What the two Deployments differ in.
+struct PodSet<'a> {
+    component: &'static str,
     name: String,
-    replicas: i32,
+    replicas: Option<i32>,
     container: Container,
-    restarts: &Restarts,
-) -> Deployment {
+    scratch: Option<&'a Quantity>,
+    grace_seconds: i32,
+}
+
+fn deployment(plan: &Plan, set: PodSet<'_>, restarts: &Restarts) -> Deployment {
     let owner = &plan.owner;
+    let component = set.component;
+    let pod = pod(plan, set.container, set.scratch, set.grace_seconds);
     Deployment {
-        metadata: owner.child(name, component),
+        metadata: owner.child(set.name, component),
         spec: Some(DeploymentSpec {
-            replicas: Some(replicas),
+            replicas: set.replicas,
             selector: LabelSelector {
                 match_labels: Some(pod_selector(&owner.name, component)),
                 ..LabelSelector::default()
@@ -125,7 +152,7 @@ fn deployment(
                     )])),
                     ..ObjectMeta::default()
                 }),
-                spec: Some(pod(plan, container)),
+                spec: Some(place(pod, &plan.scheduling, &owner.name, component)),
             },
             ..DeploymentSpec::default()
         }),
@@ -157,12 +184,17 @@ fn config_hash(plan: &Plan, restarts: &Restarts) -> String {
     hash(format!("{settings:?}\n{}\n{secret}", restarts.database))
 }
 
-fn pod(plan: &Plan, container: Container) -> PodSpec {
+fn pod(
+    plan: &Plan,
+    container: Container,
+    scratch: Option<&Quantity>,
+    grace_seconds: i32,
+) -> PodSpec {
     PodSpec {
         service_account_name: Some(plan.owner.name.clone()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        termination_grace_period_seconds: Some(grace_seconds.into()),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(USER),
@@ -184,12 +216,17 @@ fn pod(plan: &Plan, container: Container) -> PodSpec {
                 .collect()
         }),
         containers: vec![container],
-        volumes: Some(volumes::volumes(plan)),
+        volumes: Some(volumes::volumes(plan, scratch)),
         ..PodSpec::default()
     }
 }
 
-fn container(plan: &Plan, command: &str, memory: &str) -> Container {
+fn container(
+    plan: &Plan,
+    command: &str,
+    resources: Option<&ResourceRequirements>,
+    memory: &str,
+) -> Container {
     Container {
         name: "gateway".into(),
         image: Some(plan.image.name.clone()),
@@ -209,7 +246,15 @@ fn container(plan: &Plan, command: &str, memory: &str) -> Container {
             }),
             ..EnvFromSource::default()
         }]),
-        resources: Some(plan.resources.clone().unwrap_or_else(|| resources(memory))),
+        // ffmpeg is on the image's PATH; who does not find it stores videos as they came.
+        env: (!plan.video.enabled).then(|| {
+            vec![EnvVar {
+                name: "PATH".into(),
+                value: Some("/nonexistent".into()),
+                value_from: None,
+            }]
+        }),
+        resources: Some(resources.cloned().unwrap_or_else(|| usual(memory))),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
@@ -224,9 +269,9 @@ fn container(plan: &Plan, command: &str, memory: &str) -> Container {
     }
 }
 
-/// The default of `spec.resources`; no CPU limit, since throttling hurts streams more than
+/// The default of both `resources`; no CPU limit, since throttling hurts streams more than
 /// neighbours.
-fn resources(memory: &str) -> ResourceRequirements {
+fn usual(memory: &str) -> ResourceRequirements {
     let quantity = |name: &str, value: &str| (name.to_string(), Quantity(value.into()));
     ResourceRequirements {
         requests: Some(BTreeMap::from([

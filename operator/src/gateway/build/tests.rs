@@ -30,6 +30,34 @@ spec:
   auth: {issuer: 'https://id.example.com', audience: files}
 ";
 
+const NO_VIDEO: &str = "
+apiVersion: filegateway.dev/v1alpha1
+kind: FileGateway
+metadata: {name: files, namespace: tenant, uid: 0b5ba1f6-9d5c-4f3e-8a52-2f1f0c5d9e77}
+spec:
+  className: platform
+  organization: acme
+  auth: {issuer: 'https://id.example.com', audience: files}
+  video: {enabled: false}
+";
+
+const AUTOSCALED: &str = "
+apiVersion: filegateway.dev/v1alpha1
+kind: FileGateway
+metadata: {name: files, namespace: tenant, uid: 0b5ba1f6-9d5c-4f3e-8a52-2f1f0c5d9e77}
+spec:
+  className: platform
+  organization: acme
+  auth: {issuer: 'https://id.example.com', audience: files}
+  scaling: {autoscaling: {minReplicas: 3, maxReplicas: 10, targetCpuPercent: 60}}
+  scheduling:
+    nodeSelector: {disk: fast}
+    tolerations: [{key: files, operator: Exists}]
+    priorityClassName: files
+    topologySpread: [{topologyKey: rack, maxSkew: 2, whenUnsatisfiable: DoNotSchedule}]
+  shutdown: {delaySeconds: 10, drainSeconds: 90}
+";
+
 const SQLITE: &str = "
 apiVersion: filegateway.dev/v1alpha1
 kind: FileGateway
@@ -46,15 +74,58 @@ spec:
     claims: {subject: uid, organization: tenant.id, roles: realm_access.roles}
     adminRole: boss
   tokens: {lifetimeSeconds: 60}
-  access: {locations: Owner}
-  uploads: {maxFileSize: 100M, maxFiles: 3}
+  video: {outputs: [poster, hls], rungs: [720], codecs: [h264, aac], worker: {concurrency: 2, threads: 4, scratchSize: 1Gi}}
+  access: {locations: Owner, locationStream: 'Off', locationStreamSunset: '2027-06-30'}
+  uploads: {maxFileSize: 100M, maxFiles: 3, allowedTypes: [image/*, video/mp4], deniedTypes: [image/svg+xml]}
+  quota: {size: 1Ti, files: 1000000, perOwner: {size: 10Gi, files: 1000}}
+  cors: {origins: ['https://app.example.com', 'http://localhost:5173']}
+  server: {requestsPerMinute: 600, log: 'gateway=debug,info'}
   delivery: Redirect
   resources: {limits: {memory: 1Gi}}
 ";
 
+/// A class that says something about everything.
+const OPEN_CLASS: &str = "
+apiVersion: filegateway.dev/v1alpha1
+kind: FileGatewayClass
+metadata: {name: platform}
+spec:
+  objectStore:
+    endpoint: https://s3.eu-central-1.amazonaws.com
+    credentialsSecretRef: {name: s3-admin}
+  iam: {endpoint: 'https://iam.amazonaws.com'}
+  database:
+    host: 10.0.0.7
+    credentialsSecretRef: {name: postgres-admin}
+  networkPolicy:
+    clients: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress}}}]
+    scrapers: [{namespaceSelector: {}, podSelector: {matchLabels: {app: prometheus}}}]
+    egress:
+      dns: {to: [{namespaceSelector: {}}], ports: [5353]}
+      others: [{to: [{ipBlock: {cidr: 10.1.0.0/16}}], ports: [3128]}]
+  exposure:
+    ingress:
+      className: nginx
+      annotations: {nginx.ingress.kubernetes.io/proxy-body-size: '0'}
+      clusterIssuer: letsencrypt
+    httpRoute:
+      parentRefs: [{name: public, namespace: gateways, sectionName: https}]
+  monitoring:
+    serviceMonitor: {labels: {release: prometheus}}
+";
+
+fn exposed(exposure: &str) -> Plan {
+    let gateway = format!("{GATEWAY}  exposure: {exposure}\n");
+    plan_of(&gateway, OPEN_CLASS)
+}
+
 fn plan(gateway: &str) -> Plan {
+    plan_of(gateway, CLASS)
+}
+
+fn plan_of(gateway: &str, class: &str) -> Plan {
     let gateway: FileGateway = serde_saphyr::from_str(gateway).unwrap();
-    let class: FileGatewayClass = serde_saphyr::from_str(CLASS).unwrap();
+    let class: FileGatewayClass = serde_saphyr::from_str(class).unwrap();
     let found = Dereferenced {
         class: Some(class),
         auth_secret: AuthSecret::Found("17".into()),
@@ -73,6 +144,7 @@ fn restarts() -> Restarts {
 #[test]
 fn config_maps() {
     insta::assert_yaml_snapshot!("config_map_postgresql", config_map(&plan(GATEWAY)));
+    insta::assert_yaml_snapshot!("config_map_no_video", config_map(&plan(NO_VIDEO)));
     insta::assert_yaml_snapshot!("config_map_sqlite", config_map(&plan(SQLITE)));
 }
 
@@ -81,9 +153,56 @@ fn deployments() {
     let postgresql = plan(GATEWAY);
     insta::assert_yaml_snapshot!("serve_postgresql", serve(&postgresql, &restarts()));
     insta::assert_yaml_snapshot!("worker_postgresql", worker(&postgresql, &restarts()));
+    let no_video = plan(NO_VIDEO);
+    insta::assert_yaml_snapshot!("serve_no_video", serve(&no_video, &restarts()));
+    assert_eq!(worker(&no_video, &restarts()), None);
     let sqlite = plan(SQLITE);
     insta::assert_yaml_snapshot!("serve_sqlite", serve(&sqlite, &restarts()));
     assert_eq!(worker(&sqlite, &restarts()), None);
+}
+
+#[test]
+fn scaling() {
+    let plain = plan(GATEWAY);
+    assert_eq!(autoscaler(&plain), None);
+    assert_eq!(disruption_budget(&plain), None);
+    let scaled = plan(AUTOSCALED);
+    insta::assert_yaml_snapshot!("autoscaler", autoscaler(&scaled));
+    insta::assert_yaml_snapshot!("disruption_budget", disruption_budget(&scaled));
+    insta::assert_yaml_snapshot!("serve_autoscaled", serve(&scaled, &restarts()));
+}
+
+#[test]
+fn what_pods_may_talk_to() {
+    insta::assert_yaml_snapshot!("network_policy", network_policy(&plan(GATEWAY)));
+    insta::assert_yaml_snapshot!("network_policy_sqlite", network_policy(&plan(SQLITE)));
+    let open = plan_of(GATEWAY, OPEN_CLASS);
+    insta::assert_yaml_snapshot!("network_policy_open", network_policy(&open));
+    let mut none = plan(GATEWAY);
+    none.network.enabled = false;
+    assert_eq!(network_policy(&none), None);
+}
+
+#[test]
+fn ways_in() {
+    let hidden = plan(GATEWAY);
+    assert_eq!(ingress(&hidden), None);
+    assert_eq!(http_route(&hidden), None);
+    assert_eq!(service_monitor(&hidden), None);
+    assert_eq!(hidden.address(), "http://files.tenant.svc");
+
+    let issued = exposed("{host: acme.example.com}");
+    insta::assert_yaml_snapshot!("ingress", ingress(&issued));
+    assert_eq!(http_route(&issued), None);
+    assert_eq!(issued.address(), "https://acme.example.com");
+    let own = exposed("{host: acme.example.com, tlsSecretRef: {name: own}}");
+    insta::assert_yaml_snapshot!("ingress_own_certificate", ingress(&own));
+
+    let route = exposed("{type: HTTPRoute, host: acme.example.com}");
+    insta::assert_yaml_snapshot!("http_route", http_route(&route));
+    assert_eq!(ingress(&route), None);
+    insta::assert_yaml_snapshot!("service_monitor", service_monitor(&route));
+    insta::assert_yaml_snapshot!("metrics_service", metrics_service(&route));
 }
 
 #[test]
@@ -117,7 +236,9 @@ fn pods_are_replaced_when_what_they_read_at_start_changes() {
     let mut other_secret = plan(SQLITE);
     other_secret.auth_secret_version = Some("18".into());
     let mut other_setting = plan(SQLITE);
-    other_setting.max_files = 4;
+    other_setting
+        .settings
+        .insert("FILEGATEWAY_UPLOADS_MAX_FILES", "4".into());
     let other_login = Restarts {
         database: "new".into(),
     };

@@ -5,18 +5,22 @@ use k8s_openapi::api::core::v1::{
     EmptyDirVolumeSource, KeyToPath, PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume,
     VolumeMount,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::config_map::{AUTH_FOLDER, DATA_FOLDER, DATABASE_FOLDER, S3_FOLDER, SIGNING_FOLDER};
 use crate::gateway::validate::{DatabasePlan, Plan};
 use crate::meta::{database_secret_name, s3_secret_name, signing_secret_name, volume_claim_name};
 
-/// The pod's volumes.
-pub(super) fn volumes(plan: &Plan) -> Vec<Volume> {
+/// The pod's volumes; the folder for temporary files grows to `scratch` at most, if that says any.
+pub(super) fn volumes(plan: &Plan, scratch: Option<&Quantity>) -> Vec<Volume> {
     let name = &plan.owner.name;
     let mut volumes = vec![
         Volume {
             name: "tmp".into(),
-            empty_dir: Some(EmptyDirVolumeSource::default()),
+            empty_dir: Some(EmptyDirVolumeSource {
+                size_limit: scratch.cloned(),
+                ..EmptyDirVolumeSource::default()
+            }),
             ..Volume::default()
         },
         secret("s3", s3_secret_name(name)),

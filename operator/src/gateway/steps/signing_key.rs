@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use super::rotation::{Progress, Rotated, Schedule, Stage, now};
 use super::{Step, StepError};
 use crate::events;
-use crate::gateway::validate::PLAYBACK_SECONDS;
 use crate::gateway::workload;
 use crate::meta::signing_secret_name;
 use crate::secrets::{self, Owned};
@@ -149,10 +148,11 @@ pub async fn ensure(step: &Step<'_>) -> Result<(Finding, Rotated), StepError> {
     let client = &step.context.client;
     let name = signing_secret_name(&owner.name);
     let schedule = &plan.rotations.signing_key;
-    let life = u64::try_from(plan.token_lifetime_seconds).unwrap_or_default();
+    // What is signed for so long must be accepted for so long.
+    let life = plan.token_lifetime_seconds.max(plan.playback_seconds);
     let waits = Waits {
         spread: step.context.config.secret_delay,
-        life: Duration::from_secs(life.max(PLAYBACK_SECONDS)),
+        life: Duration::from_secs(u64::try_from(life).unwrap_or_default()),
     };
     let now = now();
     let kept = secrets::owned(client, owner, &name)

@@ -1,12 +1,16 @@
 //! Words for what tests wait for, and what the controllers of Kubernetes would do meanwhile.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use crds::FileGateway;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Resource;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::Bed;
@@ -73,6 +77,21 @@ impl Bed {
             Ok(found) => found,
             Err(what) => panic!("{what}"),
         }
+    }
+
+    /// Waits until there is no object of this kind and name.
+    pub async fn none_left<K>(&self, name: &str)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        let api = self.api::<K>();
+        self.until(&format!("{} {name} is gone", K::kind(&())), async || {
+            api.get_opt(name).await.unwrap().is_none().then_some(())
+        })
+        .await;
     }
 
     pub async fn delete(&self, name: &str) {

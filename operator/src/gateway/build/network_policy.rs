@@ -1,0 +1,201 @@
+//! The NetworkPolicy: what is not named is denied, both ways.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crds::Destination;
+use k8s_openapi::api::networking::v1::{
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
+    NetworkPolicyPort, NetworkPolicySpec,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use url::{Host, Url};
+
+use super::SERVE;
+use super::deployment::HTTP_PORT;
+use super::metrics::METRICS_PORT;
+use crate::gateway::validate::{DatabasePlan, Plan};
+use crate::meta::instance_selector;
+
+/// NetworkPolicy `NAME`, for all pods of the gateway, unless the class wants none.
+pub fn network_policy(plan: &Plan) -> Option<NetworkPolicy> {
+    let name = &plan.owner.name;
+    plan.network.enabled.then(|| NetworkPolicy {
+        metadata: plan.owner.child(name.clone(), SERVE),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(LabelSelector {
+                match_labels: Some(instance_selector(name)),
+                ..LabelSelector::default()
+            }),
+            policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
+            ingress: Some(ingress(plan)),
+            egress: Some(egress(plan)),
+        }),
+    })
+}
+
+fn ingress(plan: &Plan) -> Vec<NetworkPolicyIngressRule> {
+    let rule = |from: &Vec<NetworkPolicyPeer>, port| NetworkPolicyIngressRule {
+        from: (!from.is_empty()).then(|| from.clone()),
+        ports: Some(vec![tcp(port)]),
+    };
+    let rules = &plan.network;
+    let mut allowed = vec![rule(&rules.clients, HTTP_PORT)];
+    // An empty list of peers would be everybody.
+    if !rules.scrapers.is_empty() {
+        allowed.push(rule(&rules.scrapers, METRICS_PORT));
+    }
+    allowed
+}
+
+fn egress(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
+    let rules = &plan.network.egress;
+    let class = &plan.class;
+    let mut allowed = vec![dns(rules.dns.as_ref())];
+    allowed.extend(
+        chosen(rules.object_store.as_ref()).or_else(|| of_url(&class.object_store.endpoint)),
+    );
+    if let (DatabasePlan::PostgreSql { .. }, Some(server)) = (&plan.database, &class.database) {
+        let host = Host::parse(&server.host).ok();
+        allowed
+            .extend(chosen(rules.database.as_ref()).or_else(|| Some(of_host(&host?, server.port))));
+    }
+    // A shared secret is not fetched from anywhere.
+    if plan.auth.secret_ref.is_none() {
+        let keys = plan.auth.jwks_url.as_ref().unwrap_or(&plan.auth.issuer);
+        allowed.extend(chosen(rules.issuer.as_ref()).or_else(|| of_url(keys)));
+    }
+    allowed.extend(rules.others.iter().map(|other| rule(other, &["TCP"])));
+    allowed
+}
+
+fn dns(rules: Option<&Destination>) -> NetworkPolicyEgressRule {
+    let anywhere = Destination {
+        to: Vec::new(),
+        ports: vec![53],
+    };
+    rule(rules.unwrap_or(&anywhere), &["UDP", "TCP"])
+}
+
+fn chosen(rules: Option<&Destination>) -> Option<NetworkPolicyEgressRule> {
+    rules.map(|destination| rule(destination, &["TCP"]))
+}
+
+fn of_url(url: &str) -> Option<NetworkPolicyEgressRule> {
+    let url = Url::parse(url).ok()?;
+    let port = url.port_or_known_default()?;
+    Some(of_host(&url.host()?.to_owned(), port.into()))
+}
+
+/// A Service may send its callers to any port of its pods, and only they are seen by most of those
+/// who enforce policies; so the whole namespace of a Service is allowed.
+fn of_host(host: &Host, port: i32) -> NetworkPolicyEgressRule {
+    let peer = match host {
+        Host::Ipv4(address) => Some(address_of(IpAddr::from(*address))),
+        Host::Ipv6(address) => Some(address_of(IpAddr::from(*address))),
+        Host::Domain(name) => namespace_of(name),
+    };
+    let whole_namespace = peer.as_ref().is_some_and(|peer| peer.ip_block.is_none());
+    NetworkPolicyEgressRule {
+        ports: (!whole_namespace).then(|| vec![tcp(port)]),
+        to: peer.map(|peer| vec![peer]),
+    }
+}
+
+fn address_of(address: IpAddr) -> NetworkPolicyPeer {
+    let bits = if address.is_ipv4() { 32 } else { 128 };
+    NetworkPolicyPeer {
+        ip_block: Some(IPBlock {
+            cidr: format!("{address}/{bits}"),
+            except: None,
+        }),
+        ..NetworkPolicyPeer::default()
+    }
+}
+
+/// The namespace of `name.namespace.svc`, whatever the cluster's domain is; that of the gateway for
+/// a single word.
+fn namespace_of(name: &str) -> Option<NetworkPolicyPeer> {
+    let labels: Vec<_> = name.trim_end_matches('.').split('.').collect();
+    match labels.as_slice() {
+        [_] => Some(NetworkPolicyPeer {
+            pod_selector: Some(LabelSelector::default()),
+            ..NetworkPolicyPeer::default()
+        }),
+        [_, namespace, "svc", ..] => Some(NetworkPolicyPeer {
+            namespace_selector: Some(LabelSelector {
+                match_labels: Some(BTreeMap::from([(
+                    "kubernetes.io/metadata.name".to_string(),
+                    (*namespace).to_string(),
+                )])),
+                ..LabelSelector::default()
+            }),
+            ..NetworkPolicyPeer::default()
+        }),
+        _ => None,
+    }
+}
+
+fn rule(destination: &Destination, protocols: &[&str]) -> NetworkPolicyEgressRule {
+    let ports: Vec<_> = destination
+        .ports
+        .iter()
+        .flat_map(|number| protocols.iter().map(|protocol| port(protocol, *number)))
+        .collect();
+    NetworkPolicyEgressRule {
+        to: (!destination.to.is_empty()).then(|| destination.to.clone()),
+        ports: (!ports.is_empty()).then_some(ports),
+    }
+}
+
+fn tcp(number: i32) -> NetworkPolicyPort {
+    port("TCP", number)
+}
+
+fn port(protocol: &str, number: i32) -> NetworkPolicyPort {
+    NetworkPolicyPort {
+        protocol: Some(protocol.into()),
+        port: Some(IntOrString::Int(number)),
+        end_port: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_may_be_reached_follows_from_the_address() {
+        let cases = [
+            (
+                "http://s3.storage.svc:7070",
+                json!({"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "storage"}}}]}),
+            ),
+            (
+                "https://s3.storage.svc.cluster.local",
+                json!({"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "storage"}}}]}),
+            ),
+            ("http://minio:9000", json!({"to": [{"podSelector": {}}]})),
+            (
+                "http://10.0.0.7:9000",
+                json!({"to": [{"ipBlock": {"cidr": "10.0.0.7/32"}}], "ports": [{"protocol": "TCP", "port": 9000}]}),
+            ),
+            (
+                "https://[2001:db8::1]",
+                json!({"to": [{"ipBlock": {"cidr": "2001:db8::1/128"}}], "ports": [{"protocol": "TCP", "port": 443}]}),
+            ),
+            (
+                "https://s3.eu-central-1.amazonaws.com",
+                json!({"ports": [{"protocol": "TCP", "port": 443}]}),
+            ),
+        ];
+        for (url, expected) in cases {
+            let found = serde_json::to_value(of_url(url).unwrap()).unwrap();
+            assert_eq!(found, expected, "{url}");
+        }
+        assert_eq!(of_url("no address"), None);
+    }
+}

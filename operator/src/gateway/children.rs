@@ -1,0 +1,58 @@
+//! Objects that may or may not be wanted.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::Api;
+use kube::{Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::apply::{ApplyError, apply, remove};
+use crate::meta::Owner;
+
+/// Makes the object called after the gateway be as `wanted`, or not be at all.
+///
+/// # Errors
+/// When it is wanted and not ours, or the API server refuses.
+pub async fn wanted_or_absent<K>(
+    client: &Client,
+    owner: &Owner,
+    wanted: Option<K>,
+) -> Result<(), ApplyError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    match wanted {
+        Some(wanted) => apply(client, &wanted, |live: &ObjectMeta| owner.owns(live))
+            .await
+            .map(|_| ()),
+        None => absent::<K>(client, owner, owner.name.clone()).await,
+    }
+}
+
+/// Makes an object of ours that is not wanted any more go away.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn absent<K>(client: &Client, owner: &Owner, name: String) -> Result<(), ApplyError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), &owner.namespace);
+    remove(&api, &name, |live| owner.owns(live))
+        .await
+        .map_err(|source| ApplyError::Api {
+            kind: K::kind(&()).into_owned(),
+            name,
+            source,
+        })
+}

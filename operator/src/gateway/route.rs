@@ -1,0 +1,205 @@
+//! What leads to the gateway from outside of the cluster, and what Prometheus finds it by.
+
+use crds::conditions::{Finding, ROUTE_READY, reason};
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::Client;
+use kube::api::DynamicObject;
+
+use super::build;
+use super::children::absent;
+use super::exposure::{Exposure, Route};
+use super::validate::Plan;
+use crate::apply::{ApplyError, apply, apply_with, remove};
+use crate::meta::{Owner, metrics_name};
+use crate::optional::{HTTP_ROUTE, OptionalKind, SERVICE_MONITOR};
+
+/// Makes what was asked for, and only that, lead to the gateway.
+///
+/// # Errors
+/// When an object is not ours, or the API server refuses.
+pub async fn ensure(client: &Client, plan: &Plan) -> Result<Finding, ApplyError> {
+    let owner = &plan.owner;
+    let ours = |live: &ObjectMeta| owner.owns(live);
+    match build::ingress(plan) {
+        Some(wanted) => {
+            apply(client, &wanted, ours).await?;
+        }
+        None => absent::<Ingress>(client, owner, owner.name.clone()).await?,
+    }
+    let route = optional(client, owner, HTTP_ROUTE, build::http_route(plan)).await?;
+    let name = &owner.name;
+    Ok(match &plan.exposure {
+        None => Finding::yes(
+            ROUTE_READY,
+            reason::NOT_REQUESTED,
+            "reached from inside of the cluster alone; spec.exposure asks for more",
+        ),
+        Some(Exposure {
+            host,
+            route: Route::Ingress { .. },
+            ..
+        }) => Finding::yes(
+            ROUTE_READY,
+            reason::ROUTE_ACCEPTED,
+            format!("Ingress {name} leads here from {host}"),
+        ),
+        Some(Exposure { host, .. }) => match route {
+            Optional::Written(route) => judge(name, host, &route),
+            Optional::Absent | Optional::NotServed => Finding::no(
+                ROUTE_READY,
+                reason::GATEWAY_API_MISSING,
+                "the cluster has no HTTPRoutes: install the Gateway API, or set \
+                 spec.exposure.type to Ingress",
+            ),
+        },
+    })
+}
+
+/// Makes Prometheus find the gateway, where the class asks for it and the cluster knows how.
+///
+/// # Errors
+/// When an object is not ours, or the API server refuses.
+pub async fn monitor(client: &Client, plan: &Plan) -> Result<(), ApplyError> {
+    let owner = &plan.owner;
+    let monitor = build::service_monitor(plan);
+    match optional(client, owner, SERVICE_MONITOR, monitor).await? {
+        Optional::Written(_) => {
+            let service = build::metrics_service(plan);
+            apply(client, &service, |live| owner.owns(live)).await?;
+        }
+        Optional::Absent | Optional::NotServed => {
+            absent::<Service>(client, owner, metrics_name(&owner.name)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What became of an object of a kind that the cluster may not have.
+enum Optional {
+    /// It is as wanted.
+    Written(Box<DynamicObject>),
+    /// It was not wanted, and is not there.
+    Absent,
+    /// There can't be one.
+    NotServed,
+}
+
+async fn optional(
+    client: &Client,
+    owner: &Owner,
+    kind: OptionalKind,
+    wanted: Option<DynamicObject>,
+) -> Result<Optional, ApplyError> {
+    let refused = |source| ApplyError::Api {
+        kind: kind.kind.into(),
+        name: owner.name.clone(),
+        source,
+    };
+    if !kind.is_served(client).await.map_err(refused)? {
+        return Ok(Optional::NotServed);
+    }
+    let api = kind.api(client, &owner.namespace);
+    match wanted {
+        Some(wanted) => {
+            let live = apply_with(&api, kind.kind, &wanted, |live| owner.owns(live)).await?;
+            Ok(Optional::Written(Box::new(live)))
+        }
+        None => {
+            remove(&api, &owner.name, |live| owner.owns(live))
+                .await
+                .map_err(refused)?;
+            Ok(Optional::Absent)
+        }
+    }
+}
+
+/// What the Gateways say to an HTTPRoute. Each has conditions of its own in the route's status.
+fn judge(name: &str, host: &str, route: &DynamicObject) -> Finding {
+    let answers: Vec<Condition> = route
+        .data
+        .pointer("/status/parents")
+        .and_then(serde_json::Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|parent| serde_json::from_value(parent.get("conditions")?.clone()).ok())
+        .flat_map(|conditions: Vec<Condition>| conditions)
+        .filter(|condition| {
+            condition.type_ == "Accepted"
+                && condition.observed_generation >= route.metadata.generation
+        })
+        .collect();
+    if let Some(refusal) = answers.iter().find(|answer| answer.status == "False") {
+        let reason = match refusal.reason.as_str() {
+            "NoMatchingParent" => reason::PARENT_NOT_FOUND,
+            _ => reason::ROUTE_REJECTED,
+        };
+        let message = format!(
+            "HTTPRoute {name} is refused, {}: {}; the platform team can mend \
+             spec.exposure.httpRoute of the class",
+            refusal.reason, refusal.message
+        );
+        return Finding::no(ROUTE_READY, reason, message);
+    }
+    if answers.iter().any(|answer| answer.status == "True") {
+        let message = format!("HTTPRoute {name} leads here from {host}");
+        return Finding::yes(ROUTE_READY, reason::ROUTE_ACCEPTED, message);
+    }
+    Finding::unknown(
+        ROUTE_READY,
+        reason::WAITING,
+        format!(
+            "no Gateway has answered HTTPRoute {name} yet; `kubectl get gateways -A` shows whether \
+             those of the class are there"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn route(parents: &Value) -> DynamicObject {
+        serde_json::from_value(json!({
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": {"name": "files", "generation": 2},
+            "status": {"parents": parents},
+        }))
+        .unwrap()
+    }
+
+    fn answer(status: &str, reason: &str, generation: i64) -> Value {
+        json!({"conditions": [
+            {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs", "message": "",
+                "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z"},
+            {"type": "Accepted", "status": status, "reason": reason, "message": "because",
+                "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z"},
+        ]})
+    }
+
+    #[test]
+    fn a_route_is_as_good_as_its_gateways_say() {
+        let good = answer("True", "Accepted", 2);
+        let cases = [
+            (json!([good]), reason::ROUTE_ACCEPTED),
+            (json!([]), reason::WAITING),
+            (json!([answer("True", "Accepted", 1)]), reason::WAITING),
+            (
+                json!([good, answer("False", "NotAllowedByListeners", 2)]),
+                reason::ROUTE_REJECTED,
+            ),
+            (
+                json!([answer("False", "NoMatchingParent", 2)]),
+                reason::PARENT_NOT_FOUND,
+            ),
+        ];
+        for (parents, expected) in cases {
+            let found = judge("files", "acme.example.com", &route(&parents));
+            assert_eq!(found.reason, expected, "{parents}");
+        }
+    }
+}
