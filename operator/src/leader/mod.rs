@@ -8,8 +8,9 @@
 //! None of it is a fence: a call that is under way can't be taken back. What keeps two operators from
 //! harm are the marks on what they make (decision 15).
 //!
-//! Turned down: the crates for it. Those that there are fit older versions of kube, compare clocks of
-//! different machines, or ask again every few seconds instead of watching.
+//! Turned down: the crates for it. The one that fits this version of kube (kube-lease-manager) compares
+//! the clocks of two machines, renews without naming a version, and looks at a Lease again only when it
+//! would have ended, so that a released one lies idle.
 
 mod lease;
 
