@@ -53,7 +53,7 @@ async fn two(bed: &Bed, lease: Duration, first: Start) -> (Operator, Operator) {
 
 /// The second has taken over, and nothing that the first did came after that.
 async fn took_over(bed: &Bed, first: &Operator, second: &Operator) {
-    bed.patch("files", json!({"spec": {"replicas": 3}}))
+    bed.patch("files", json!({"spec": {"scaling": {"replicas": 3}}}))
         .await
         .unwrap();
     let api = bed.api::<Deployment>();
