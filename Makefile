@@ -32,6 +32,11 @@ stop: ## Take down what `make run` started
 test: ## Set up and run every test
 	@$(TESTBED) test
 
+.PHONY: bench
+bench: ## Measure the gateway beside other servers, and print figures
+	@cargo build --release --locked -p gateway -p operator -p testbed --bin gateway --bin testbed
+	@"$${CARGO_TARGET_DIR:-target}/release/testbed" bench
+
 .PHONY: dev
 dev: ## Run one gateway without a cluster
 	@cargo run --quiet --locked -p gateway -- dev

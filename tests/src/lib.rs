@@ -6,11 +6,13 @@
 //! journey   the main job: what a frontend does with a gateway, told step by step
 //! images    container images from the Dockerfiles, without a registry
 //! run       `make run` and `make test`: a cluster, the chart, two organizations, the main job on both
+//! bench     `make bench`: the gateway beside others, measured
 //! cluster   one real node: control plane, kubelet with containerd, network, DNS, storage
 //! ```
 //!
 //! Nothing here is linked into the products.
 
+pub mod bench;
 pub mod cache;
 pub mod cluster;
 pub mod command;

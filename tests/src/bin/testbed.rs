@@ -49,6 +49,8 @@ enum Task {
     Stop,
     /// `make test`: every test that this machine can run.
     Test,
+    /// `make bench`: the gateway beside others, in figures.
+    Bench,
     /// The local one-node cluster.
     Cluster {
         /// What to do with it.
@@ -143,6 +145,7 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Run { context } => testbed::run::commands::run(context).await?,
         Task::Stop => testbed::run::commands::stop().await?,
         Task::Test => testbed::run::commands::test().await?,
+        Task::Bench => testbed::bench::run().await?,
         Task::Exec {
             only,
             logs,

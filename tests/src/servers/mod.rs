@@ -4,6 +4,7 @@ pub mod control_plane;
 pub mod http;
 pub mod kubernetes;
 pub mod minio;
+pub mod nginx;
 pub mod npm;
 pub mod oracles;
 pub mod postgres;
@@ -152,6 +153,26 @@ impl Servers {
             toolbox,
             _folder: folder,
         })
+    }
+
+    /// What a part said about itself.
+    ///
+    /// # Errors
+    /// The part was not started.
+    pub fn variable(&self, name: &str) -> Result<&str> {
+        let found = self.variables.iter().find(|(known, _)| *known == name);
+        let missing = || Error::Missing(format!("{name}: its part was not started"));
+        found.map(|(_, value)| value.as_str()).ok_or_else(missing)
+    }
+
+    /// The process id of a server by the name of its log.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn pid(&self, name: &str) -> Result<u32> {
+        let found = self.servers.iter().find(|server| server.name() == name);
+        let missing = || Error::Missing(format!("{name}: its part was not started"));
+        found.map(Server::pid).ok_or_else(missing)
     }
 
     /// Ends the servers, last started first.

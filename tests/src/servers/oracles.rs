@@ -1,13 +1,11 @@
 //! Two HTTP servers that others trust with ranges and conditional requests, on one folder of files:
 //! Go's `http.ServeContent` and nginx. The gateway's answers are compared with theirs.
 
-use super::{Place, Started, free_port, http, unprivileged_user};
+use super::{Place, Started, free_port, http, nginx};
 use crate::command::{find, run};
 use crate::error::IoContext;
 use crate::process::Server;
-use crate::tools::debian::locate;
 use crate::{Error, Result};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -42,7 +40,8 @@ pub async fn start(place: &Place) -> Result<Started> {
         .await?;
 
     let port = free_port()?;
-    let mut nginx = Server::start("nginx", nginx(&folder, &files, port)?, &place.logs)?;
+    let command = nginx::command(&folder.join("nginx"), 1, &configuration(&files, port))?;
+    let mut nginx = Server::start("nginx", command, &place.logs)?;
     let nginx_url = format!("http://127.0.0.1:{port}");
     nginx
         .ready(LIMIT, async || http::answers(&client, &nginx_url).await)
@@ -75,47 +74,15 @@ fn build(program: &Path) -> Result<Command> {
     Ok(build)
 }
 
-fn nginx(folder: &Path, files: &Path, port: u16) -> Result<Command> {
-    let program = locate("nginx").ok_or_else(|| {
-        Error::Missing("nginx is missing; on Debian: apt-get install nginx-light".into())
-    })?;
-    let home = folder.join("nginx");
-    std::fs::create_dir_all(&home).at("create", &home)?;
-    let config = home.join("nginx.conf");
-    std::fs::write(&config, configuration(&home, files, port)).at("write", &config)?;
-    let mut command = Command::new(program);
-    command.arg("-p").arg(&home).arg("-c").arg(&config);
-    command.args(["-e", "stderr"]);
-    if let Some((uid, gid)) = unprivileged_user()? {
-        std::os::unix::fs::chown(&home, Some(uid), Some(gid)).at("hand over", &home)?;
-        command.uid(uid).gid(gid);
-    }
-    Ok(command)
-}
-
 /// `if_modified_since before`: nginx's default answers 304 for the exact date alone, which RFC 9110 does
 /// not know.
-fn configuration(home: &Path, files: &Path, port: u16) -> String {
-    let (home, files) = (home.display(), files.display());
-    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-        .map(|name| format!("    {name}_temp_path {home}/{name};\n"))
-        .concat();
+fn configuration(files: &Path, port: u16) -> String {
     format!(
-        "daemon off;\n\
-         pid {home}/nginx.pid;\n\
-         worker_processes 1;\n\
-         events {{ worker_connections 512; }}\n\
-         http {{\n\
-         {temporary}    \
-             access_log off;\n    \
-             types {{ }}\n    \
-             default_type application/octet-stream;\n    \
-             if_modified_since before;\n    \
-             keepalive_requests 1000000;\n    \
-             server {{\n        \
-                 listen 127.0.0.1:{port};\n        \
-                 root {files};\n    \
-             }}\n\
-         }}\n"
+        "if_modified_since before;\n\
+         server {{\n    \
+             listen 127.0.0.1:{port};\n    \
+             root {};\n\
+         }}\n",
+        files.display()
     )
 }

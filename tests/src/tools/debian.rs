@@ -24,6 +24,9 @@ pub const POSTGRES: &[Program] = &[program("postgres", "postgresql")];
 /// What the gateway's answers are compared with, besides a Go program of our own.
 pub const ORACLES: &[Program] = &[program("nginx", "nginx-light")];
 
+/// What reads from servers as fast as they can, in the benchmark.
+pub const LOAD: &[Program] = &[program("wrk", "wrk")];
+
 /// What makes videos in the tests, and reads them in `gateway dev`.
 pub const VIDEO: &[Program] = &[program("ffmpeg", "ffmpeg"), program("ffprobe", "ffmpeg")];
 
