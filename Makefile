@@ -33,9 +33,9 @@ test: ## Set up and run every test
 	@$(TESTBED) test
 
 .PHONY: bench
-bench: ## Measure the gateway beside other servers, and print figures
+bench: ## Measure the gateway beside others, and print figures (WHAT=files or WHAT=video)
 	@cargo build --release --locked -p gateway -p operator -p testbed --bin gateway --bin testbed
-	@"$${CARGO_TARGET_DIR:-target}/release/testbed" bench
+	@"$${CARGO_TARGET_DIR:-target}/release/testbed" bench $(WHAT)
 
 .PHONY: dev
 dev: ## Run one gateway without a cluster

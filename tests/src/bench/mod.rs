@@ -9,6 +9,7 @@ mod rivals;
 mod subject;
 mod uploads;
 mod usage;
+mod video;
 mod wrk;
 
 use std::path::Path;
@@ -41,11 +42,30 @@ const UPLOAD: usize = 64 * MIB;
 /// How often everything is measured.
 const ROUNDS: usize = 3;
 
-/// Starts all of them, measures, and prints Markdown.
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Files, read and uploaded.
+    Files,
+    /// A film, until it can be played.
+    Video,
+}
+
+/// Measures, and prints Markdown.
 ///
 /// # Errors
 /// A server can't be built or started, or answers with other bytes than it was given.
-pub async fn run() -> Result<()> {
+pub async fn run(what: What) -> Result<()> {
+    match what {
+        What::Files => files().await,
+        What::Video => {
+            debian::ensure(debian::VIDEO)?;
+            video::run().await
+        }
+    }
+}
+
+async fn files() -> Result<()> {
     debian::ensure(&[debian::POSTGRES, debian::ORACLES, debian::LOAD].concat())?;
     let programs = rivals::build()?;
     let parts = [Part::Postgres, Part::S3, Part::Oracles];

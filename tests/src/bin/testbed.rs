@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use testbed::bench::What;
 use testbed::cluster::Cluster;
 use testbed::images::Image;
 use testbed::servers::Part;
@@ -50,7 +51,10 @@ enum Task {
     /// `make test`: every test that this machine can run.
     Test,
     /// `make bench`: the gateway beside others, in figures.
-    Bench,
+    Bench {
+        /// What to measure; everything when it is left out.
+        what: Option<BenchName>,
+    },
     /// The local one-node cluster.
     Cluster {
         /// What to do with it.
@@ -101,6 +105,21 @@ impl From<ImageName> for Image {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum BenchName {
+    Files,
+    Video,
+}
+
+impl From<BenchName> for What {
+    fn from(name: BenchName) -> Self {
+        match name {
+            BenchName::Files => Self::Files,
+            BenchName::Video => Self::Video,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum PartName {
     Postgres,
     S3,
@@ -145,7 +164,12 @@ async fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Run { context } => testbed::run::commands::run(context).await?,
         Task::Stop => testbed::run::commands::stop().await?,
         Task::Test => testbed::run::commands::test().await?,
-        Task::Bench => testbed::bench::run().await?,
+        Task::Bench { what } => {
+            let all = [What::Files, What::Video];
+            for what in what.map_or(all.to_vec(), |what| vec![what.into()]) {
+                testbed::bench::run(what).await?;
+            }
+        }
         Task::Exec {
             only,
             logs,

@@ -162,6 +162,15 @@ impl Client {
         read(self.get(&format!("/v1/files/{id}"))).await
     }
 
+    /// `GET /v1/files/{id}/metadata`.
+    ///
+    /// # Errors
+    /// When the gateway does not answer 200 with JSON.
+    pub async fn metadata(&self, id: &str) -> Result<serde_json::Value> {
+        let request = self.get(&format!("/v1/files/{id}/metadata"));
+        Ok(success(request.send().await?).await?.json().await?)
+    }
+
     /// `DELETE /v1/files/{id}`: the status.
     ///
     /// # Errors

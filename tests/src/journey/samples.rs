@@ -24,6 +24,27 @@ pub struct Sample {
     pub sha256: [u8; 32],
 }
 
+impl Sample {
+    /// A file that is there.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn of(path: PathBuf, content_type: &'static str) -> Result<Self> {
+        let bytes = fs::read(&path).at("read", &path)?;
+        Ok(Self {
+            name: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            content_type,
+            size: bytes.len() as u64,
+            sha256: Sha256::digest(&bytes).into(),
+            path,
+        })
+    }
+}
+
 /// What the main job uploads.
 #[derive(Debug, Clone)]
 pub struct Samples {
@@ -47,25 +68,10 @@ impl Samples {
         let document = folder.join("report.pdf");
         fs::write(&document, pdf("FileGateway sample report")).at("write", &document)?;
         Ok(Self {
-            film: sample(film, "video/mp4")?,
-            document: sample(document, "application/pdf")?,
+            film: Sample::of(film, "video/mp4")?,
+            document: Sample::of(document, "application/pdf")?,
         })
     }
-}
-
-fn sample(path: PathBuf, content_type: &'static str) -> Result<Sample> {
-    let bytes = fs::read(&path).at("read", &path)?;
-    Ok(Sample {
-        name: path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-        content_type,
-        size: bytes.len() as u64,
-        sha256: Sha256::digest(&bytes).into(),
-        path,
-    })
 }
 
 fn make_film(path: &Path) -> Result<()> {

@@ -9,3 +9,4 @@ mod deletion;
 mod isolation;
 mod repair;
 mod support;
+mod video;
