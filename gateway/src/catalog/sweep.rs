@@ -40,6 +40,20 @@ impl Catalog {
         .fetch_all(db))
     }
 
+    /// When this catalogue was made.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begun_at(&self) -> Result<DateTime<Utc>, CatalogError> {
+        read!(self, "tell its age", |db| sqlx::query_scalar::<
+            _,
+            DateTime<Utc>,
+        >(
+            "SELECT begun_at FROM catalogue"
+        )
+        .fetch_one(db))
+    }
+
     /// Which ids between `first` and `last` (both inclusive) have a row, in whatever status.
     ///
     /// # Errors

@@ -119,8 +119,16 @@ fn sniff(head: &[u8]) -> Option<&'static str> {
         Some(UNKNOWN) => None,
         // infer knows the brands by name; the box is what makes it this container.
         None if head.get(4..8) == Some(b"ftyp") => Some("video/mp4"),
+        None if is_transport_stream(head) => Some("video/mp2t"),
         found => found,
     }
+}
+
+/// Whether packets of 188 bytes follow each other, each with its sync byte (ISO/IEC 13818-1, 2.4.3.2).
+fn is_transport_stream(head: &[u8]) -> bool {
+    const PACKET: usize = 188;
+    const SYNC: u8 = 0x47;
+    head.len() > 2 * PACKET && head.iter().step_by(PACKET).all(|byte| *byte == SYNC)
 }
 
 /// The first characters, if all of them are text.

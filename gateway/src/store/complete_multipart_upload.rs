@@ -45,11 +45,12 @@ impl Store {
         match outcome {
             Ok(_) => Ok(()),
             // The first try did it and its answer was lost: the SDK's second try finds no upload.
-            Err(StoreError::NotFound { .. })
-                if self.head_object(&upload.key).await.ok() == Some(size) =>
-            {
-                Ok(())
-            }
+            Err(error @ StoreError::NotFound { .. }) => match self.head_object(&upload.key).await {
+                Ok(found) if found == size => Ok(()),
+                Ok(_) | Err(StoreError::NotFound { .. }) => Err(error),
+                // Whether it is there is not known: that may pass.
+                Err(unknown) => Err(unknown),
+            },
             Err(error) => Err(error),
         }
     }

@@ -18,7 +18,11 @@ everywhere!(
     an_impatient_janitor_leaves_no_half_of_an_upload,
 );
 
-on_both_databases!(only_one_janitor_sweeps, a_dead_janitors_lease_ends);
+on_both_databases!(
+    only_one_janitor_sweeps,
+    a_dead_janitors_lease_ends,
+    what_is_older_than_the_catalogue_stays,
+);
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -44,6 +48,21 @@ impl World {
         let create = self.s3.create_multipart_upload().bucket(&self.bucket);
         create.key(key).send().await.unwrap();
     }
+}
+
+/// A bucket that was adopted by a new database, or outlived its own, has files that no row knows.
+async fn what_is_older_than_the_catalogue_stays(world: Arc<World>) {
+    let key = format!("acme/{}/original", Uuid::new_v4());
+    world.put(&key).await;
+    let later = "UPDATE catalogue SET begun_at = '2999-01-01T00:00:00.000+00:00'";
+    world.execute(later).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    world.files.sweep(Duration::ZERO).await.unwrap();
+    assert_eq!(world.objects().await, [key]);
+    let before = "UPDATE catalogue SET begun_at = '2001-01-01T00:00:00.000+00:00'";
+    world.execute(before).await;
+    world.files.sweep(Duration::ZERO).await.unwrap();
+    assert_eq!(world.objects().await, [""; 0]);
 }
 
 fn settled(count: u64, bytes: u64) -> Tally {

@@ -177,8 +177,13 @@ impl Files {
 
     async fn sweep_objects(&self, before: DateTime<Utc>, mode: Mode) -> Result<Tally, FilesError> {
         let (mut tally, mut after) = (Tally::default(), None);
+        // What is older than the catalogue is of a catalogue before it: the bucket was adopted, or the
+        // database lost. Nobody but a person may delete that.
+        let begun = self.catalog.begun_at().await? - SKEW;
         loop {
-            let page = self.store.list_objects(&self.root(), after).await?;
+            let mut page = self.store.list_objects(&self.root(), after).await?;
+            page.objects
+                .retain(|object| object.modified_at.is_none_or(|at| at >= begun));
             self.sweep_page(page.objects, before, mode, &mut tally)
                 .await?;
             match page.next {
@@ -228,6 +233,9 @@ impl Files {
         (!name.is_empty()).then_some(id)
     }
 }
+
+/// How far the store's clock may be off the database's.
+const SKEW: TimeDelta = TimeDelta::minutes(1);
 
 fn count<E: std::error::Error + 'static>(tally: &mut Tally, settled: Result<(), E>, key: &str) {
     match settled {

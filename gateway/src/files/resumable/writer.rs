@@ -8,7 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::super::media_type::decide;
-use super::super::upload::{Digest, Grant, Intake, Sender};
+use super::super::upload::{Digest, FIRST_BUFFER_BYTES, Grant, Intake, Sender};
 use super::super::{BodyError, Files, FilesError};
 use super::arriving::Arriving;
 use super::write::Piece;
@@ -120,10 +120,15 @@ impl Writer {
         let digest = digest.ok_or_else(|| nonsense("its hash is none"))?;
         let part_size = usize::try_from(self.row.part_size)
             .map_err(|_| nonsense("its parts fit into no memory"))?;
+        // A tail is memory like any other part, from the moment that it is fetched.
+        let memory = match self.row.tail_size {
+            small if small <= FIRST_BUFFER_BYTES as u64 => None,
+            _ => Some(self.files.budget.take(part_size).await?),
+        };
         let tail = self.fetch_tail().await?;
         let body = Arriving::new(piece.body, self.lost.clone(), piece.checksum);
-        let mut intake =
-            Intake::resume(tail, digest, part_size, limit, body).on(self.files.budget.clone());
+        let mut intake = Intake::resume(tail, digest, part_size, limit, body)
+            .on(self.files.budget.clone(), memory);
         let ended = loop {
             let waiting = !self.sending.is_empty();
             // A part counts as soon as S3 has it, however slow the client is with the next one.
@@ -237,12 +242,12 @@ impl Writer {
                 self.row.multipart_id = Some(upload.id.clone());
                 Ok(Sender::new(store, upload, tasks))
             }
-            outcome => {
-                // If the catalogue has it after all, the next request is told that it is gone.
+            Ok(false) => {
                 self.files.store.abort_multipart_upload(&upload).await.ok();
-                outcome?;
                 Err(FilesError::UploadTaken)
             }
+            // The catalogue may have it after all, and soon bytes in it; else the janitor finds it.
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -350,12 +355,10 @@ impl Writer {
             }
         };
         let kept = self.keep_tail(tail.clone(), digest).await;
-        if let (Err(_), Some((key, _))) = (&kept, &tail) {
-            // Not recorded, or it can't be told: the catalogue decides which key counts.
-            let row = self.files.catalog.find_resumable(self.held.id).await;
-            if row.is_ok_and(|row| row.and_then(|row| row.tail).as_ref() != Some(key)) {
-                self.files.store.delete_object(key).await.ok();
-            }
+        // Only what certainly was not recorded: after any other failure the transaction may still come
+        // to its end, and the bytes count then. What is left goes with the upload.
+        if let (Err(FilesError::UploadTaken), Some((key, _))) = (&kept, &tail) {
+            self.files.store.delete_object(key).await.ok();
         }
         kept
     }

@@ -115,7 +115,7 @@ impl UploadBatch {
         let limit = self.files.settings.max_file_bytes;
         let mut intake = Intake::new(index, limit, body)
             .within(room)
-            .on(self.files.budget.clone());
+            .on(self.files.budget.clone(), None);
         let first = intake.next().await?;
         let media_type = decide(&first.bytes, file.declared_type.as_deref());
         if let Err(rule) = self.files.settings.types.admit(&media_type.name) {

@@ -13,7 +13,7 @@ use crate::store::MAX_PARTS;
 const PART_BYTES: u64 = 8 * 1024 * 1024;
 const MEBIBYTE: u64 = 1024 * 1024;
 /// What the first part's buffer begins with: most files are small.
-const FIRST_BUFFER_BYTES: usize = 64 * 1024;
+pub(in crate::files) const FIRST_BUFFER_BYTES: usize = 64 * 1024;
 /// The most bytes hashed before other tasks get a turn: about a millisecond's worth.
 const STRIDE: usize = 1024 * 1024;
 
@@ -108,9 +108,10 @@ where
         self
     }
 
-    /// Takes the memory of its parts from `budget`.
-    pub(in crate::files) fn on(mut self, budget: Budget) -> Self {
+    /// Takes the memory of its parts from `budget`; of the first one, `memory` is taken already.
+    pub(in crate::files) fn on(mut self, budget: Budget, memory: Option<Grant>) -> Self {
         self.budget = Some(budget);
+        self.memory = memory;
         self
     }
 

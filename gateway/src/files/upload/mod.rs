@@ -20,5 +20,5 @@ pub use repeat::{Earlier, Fingerprint, KeyHold, Repeat};
 
 pub(super) use budget::{Budget, Grant};
 pub(super) use digest::Digest;
-pub(super) use intake::{Intake, part_bytes, part_size};
+pub(super) use intake::{FIRST_BUFFER_BYTES, Intake, part_bytes, part_size};
 pub(super) use parts::{Sender, send_parts};
