@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use testbed::journey::client::Client;
 use testbed::journey::{Steps, main_job};
 
-use crate::support::{eventually, gateway, kubectl, run, samples};
+use crate::support::{eventually, gateway, kubectl, ready_pods, run, samples};
 
 #[tokio::test]
 async fn the_main_job_works_for_each_organization() {
@@ -31,6 +31,7 @@ async fn an_acknowledged_upload_outlives_its_pods() {
     let client = Client::new(&gateway.url, &gateway.tokens.member).unwrap();
     let uploaded = client.upload(&[&samples.document]).await.unwrap().remove(0);
     let selector = "app.kubernetes.io/name=filegateway";
+    let before = ready_pods("acme", selector);
     kubectl(&[
         "delete",
         "pods",
@@ -42,6 +43,17 @@ async fn an_acknowledged_upload_outlives_its_pods() {
         "--force",
     ])
     .unwrap();
+    // What answers until then may be the old containers, which outlive their pods for some seconds.
+    eventually(
+        "as many pods are new",
+        Duration::from_secs(60),
+        async || {
+            let now = ready_pods("acme", selector);
+            let are_new = now.iter().all(|pod| !before.contains(pod));
+            (are_new && now.len() >= before.len()).then_some(())
+        },
+    )
+    .await;
     let read = eventually(
         "the file can be read again",
         Duration::from_secs(60),

@@ -51,6 +51,15 @@ pub fn kubectl(arguments: &[&str]) -> Result<String, String> {
     }
 }
 
+/// The names of the pods of a namespace that fit `selector` and are ready.
+pub fn ready_pods(namespace: &str, selector: &str) -> Vec<String> {
+    let ready = "jsonpath={range .items[?(@.status.containerStatuses[0].ready==true)]}\
+                 {.metadata.name} {end}";
+    let pods = kubectl(&["get", "pods", "-n", namespace, "-l", selector, "-o", ready]);
+    let pods = pods.unwrap_or_default();
+    pods.split_whitespace().map(str::to_owned).collect()
+}
+
 pub fn object(kind: &str, namespace: &str, name: &str) -> Option<Value> {
     access().get(kind, namespace, name).unwrap()
 }

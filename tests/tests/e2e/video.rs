@@ -5,17 +5,13 @@ use std::time::Duration;
 use serde_json::Value;
 use testbed::journey::client::Client;
 
-use crate::support::{eventually, gateway, kubectl, samples};
+use crate::support::{eventually, gateway, kubectl, ready_pods, samples};
 
 const WORKERS: &str = "app.kubernetes.io/name=filegateway,app.kubernetes.io/component=worker";
 
 /// The names of the worker pods that are ready.
 fn workers() -> Vec<String> {
-    let ready = "jsonpath={range .items[?(@.status.containerStatuses[0].ready==true)]}\
-                 {.metadata.name} {end}";
-    let pods = kubectl(&["get", "pods", "-n", "acme", "-l", WORKERS, "-o", ready]);
-    let pods = pods.unwrap_or_default();
-    pods.split_whitespace().map(str::to_owned).collect()
+    ready_pods("acme", WORKERS)
 }
 
 #[tokio::test]
