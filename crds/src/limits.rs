@@ -4,6 +4,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+/// A media range (RFC 9110, 12.5.1) without parameters: a type, or `image/*` for all of a kind.
+const MEDIA_RANGE: &str = r"^[a-z0-9][a-z0-9!#$&^_.+-]*/(\*|[a-z0-9][a-z0-9!#$&^_.+-]*)$";
+
 /// Limits of uploads.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -28,7 +31,7 @@ pub struct UploadsSpec {
         length(max = 128),
         inner(
             length(max = 127),
-            regex(pattern = r"^[a-z0-9][a-z0-9!#$&^_.+-]*/(\*|[a-z0-9][a-z0-9!#$&^_.+-]*)$")
+            regex(pattern = MEDIA_RANGE)
         )
     )]
     pub allowed_types: Vec<String>,
@@ -39,7 +42,7 @@ pub struct UploadsSpec {
         length(max = 128),
         inner(
             length(max = 127),
-            regex(pattern = r"^[a-z0-9][a-z0-9!#$&^_.+-]*/(\*|[a-z0-9][a-z0-9!#$&^_.+-]*)$")
+            regex(pattern = MEDIA_RANGE)
         )
     )]
     pub denied_types: Vec<String>,

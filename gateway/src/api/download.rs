@@ -128,13 +128,8 @@ pub async fn download(
 }
 
 fn validators(file: &FileRecord) -> Validators {
-    let digits: String = file
-        .sha256
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     Validators {
-        etag: format!("\"{digits}\""),
+        etag: format!("\"{}\"", file.sha256_digits()),
         modified: SystemTime::from(file.modified_at),
         size: file.size,
     }

@@ -54,6 +54,11 @@ pub struct FileRecord {
 }
 
 impl FileRecord {
+    /// The SHA-256 of its bytes, in 64 hexadecimal digits.
+    pub fn sha256_digits(&self) -> String {
+        digits(&self.sha256)
+    }
+
     /// What the policy needs to know of it.
     pub fn protected(&self) -> Protected<'_> {
         Protected {
@@ -62,6 +67,11 @@ impl FileRecord {
             visibility: self.visibility,
         }
     }
+}
+
+/// A hash in hexadecimal digits.
+pub(super) fn digits(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What an upload says of one file before its bytes.

@@ -12,8 +12,6 @@ const ACROSS: u32 = 10;
 const MOST: i64 = 400;
 /// A film that is longer than this, in milliseconds, needs no picture that is exact.
 const COARSE_MS: i64 = 60_000;
-/// None stands for less, in milliseconds.
-const SHORTEST: i64 = 1000;
 
 /// Small pictures at even intervals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +34,8 @@ impl Grid {
         if longer == 0.0 {
             return None;
         }
-        // A whole number of seconds, so that no small error adds up.
-        let interval_ms = (duration_ms / MOST / 1000 * 1000 + 1000).max(SHORTEST);
+        // A whole number of seconds, one at least, so that no small error adds up.
+        let interval_ms = duration_ms / MOST / 1000 * 1000 + 1000;
         let scaled = |side: u32| {
             let side = (f64::from(side) * (SIDE / longer).min(1.0)).round() as u32;
             (side & !1).max(2)

@@ -1,12 +1,13 @@
 //! From a plan to files.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
-use super::facts::{Facts, VideoTrack};
+use super::facts::Facts;
+use super::ladder::ladder;
 use super::plan::{Plan, Rung, Wanted};
-use super::playlist::{Rendition, Segments, Variant, avc, multivariant};
+use super::playlist::Segments;
 use super::{MediaError, Tools};
 
 /// The name of the MP4 that starts at once.
@@ -23,8 +24,6 @@ pub const MASTER: &str = "hls/master.m3u8";
 /// A copied rung with longer segments than this, in seconds, is encoded instead: a player could
 /// neither seek in it at once nor change to another rung.
 const LONGEST_SEGMENT: f64 = 10.5;
-/// The decoder's configuration is at the beginning of a rung's file.
-const HEAD_BYTES: u64 = 64 * 1024;
 
 /// A file that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +67,7 @@ impl Tools {
         progress: &(dyn Fn(u8) + Sync),
     ) -> Result<Vec<Output>, MediaError> {
         let mut plan = Plan::of(facts, late, wanted);
-        self.prepare(folder, &plan)?;
+        prepare(folder, &plan)?;
         let part = |from: u8, to: u8| {
             let duration = facts.duration_ms.unwrap_or(0).max(1) as f64;
             move |time: u64| {
@@ -86,9 +85,9 @@ impl Tools {
         progress(5);
         if plan.copies() {
             let copied = self.copy(folder, source, &plan, part(5, 10)).await?;
-            if !copied || !self.is_playable(folder, &plan)? {
+            if !copied || !is_playable(folder, &plan)? {
                 plan = plan.without_copies();
-                self.prepare(folder, &plan)?;
+                prepare(folder, &plan)?;
             }
         }
         progress(10);
@@ -112,91 +111,30 @@ impl Tools {
             outputs.extend(self.thumbnails(folder, grid).await?);
         }
         if let Some(video) = facts.video.as_ref().filter(|_| wanted.hls) {
-            outputs.extend(self.ladder(folder, facts, video, &plan)?);
+            outputs.extend(ladder(folder, facts, video, &plan)?);
         }
         progress(100);
         Ok(outputs)
     }
-
-    /// Makes the folders that ffmpeg writes into.
-    fn prepare(&self, folder: &Path, plan: &Plan) -> Result<(), MediaError> {
-        let sound = (0..plan.sound.len()).map(audio_folder);
-        let sheets = plan.grid.iter().map(|_| "thumbnails".to_owned());
-        for below in plan.rungs().map(rung_folder).chain(sound).chain(sheets) {
-            fs::create_dir_all(folder.join(below)).map_err(unusable)?;
-        }
-        Ok(())
-    }
-
-    /// Whether a copied rung has segments, and short ones.
-    fn is_playable(&self, folder: &Path, plan: &Plan) -> Result<bool, MediaError> {
-        let Some(rung) = &plan.copied else {
-            return Ok(true);
-        };
-        let segments = segments(folder, &rung_folder(rung))?;
-        Ok(!segments.list.is_empty() && segments.longest() <= LONGEST_SEGMENT)
-    }
-
-    fn ladder(
-        &self,
-        folder: &Path,
-        facts: &Facts,
-        video: &VideoTrack,
-        plan: &Plan,
-    ) -> Result<Vec<Output>, MediaError> {
-        let (mut variants, mut renditions, mut outputs) = (Vec::new(), Vec::new(), Vec::new());
-        for rung in plan.rungs() {
-            let below = rung_folder(rung);
-            let segments = segments(folder, &below)?;
-            if segments.list.is_empty() {
-                return Err(MediaError::Refused {
-                    program: "ffmpeg",
-                    complaint: "no picture could be decoded".into(),
-                });
-            }
-            variants.push(Variant {
-                folder: rung.name(),
-                size: (rung.width, rung.height),
-                frame_rate: video.thinned().or(video.frame_rate),
-                codec: avc(&head(&folder.join(&below).join("media.mp4"))?),
-                segments,
-            });
-            outputs.extend(both(&below, "video/mp4"));
-        }
-        for (n, track) in facts.tracks().iter().enumerate().take(plan.sound.len()) {
-            let below = audio_folder(n);
-            let segments = segments(folder, &below)?;
-            // A track that is announced and silent.
-            if segments.list.is_empty() {
-                continue;
-            }
-            renditions.push(Rendition {
-                folder: format!("audio-{}", n + 1),
-                title: track.title.clone(),
-                language: track.language.clone(),
-                channels: track.channels.unwrap_or(2).clamp(1, 2),
-                segments,
-            });
-            outputs.extend(both(&below, "audio/mp4"));
-        }
-        if variants.is_empty() {
-            return Ok(Vec::new());
-        }
-        let playlist = multivariant(&variants, &renditions);
-        fs::write(folder.join(MASTER), playlist).map_err(unusable)?;
-        outputs.push(output(MASTER, "application/vnd.apple.mpegurl"));
-        Ok(outputs)
-    }
 }
 
-fn both(below: &str, content_type: &'static str) -> [Output; 2] {
-    [
-        output(
-            format!("{below}/index.m3u8"),
-            "application/vnd.apple.mpegurl",
-        ),
-        output(format!("{below}/media.mp4"), content_type),
-    ]
+/// Makes the folders that ffmpeg writes into.
+fn prepare(folder: &Path, plan: &Plan) -> Result<(), MediaError> {
+    let sound = (0..plan.sound.len()).map(audio_folder);
+    let sheets = plan.grid.iter().map(|_| "thumbnails".to_owned());
+    for below in plan.rungs().map(rung_folder).chain(sound).chain(sheets) {
+        fs::create_dir_all(folder.join(below)).map_err(unusable)?;
+    }
+    Ok(())
+}
+
+/// Whether a copied rung has segments, and short ones.
+fn is_playable(folder: &Path, plan: &Plan) -> Result<bool, MediaError> {
+    let Some(rung) = &plan.copied else {
+        return Ok(true);
+    };
+    let segments = segments(folder, &rung_folder(rung))?;
+    Ok(!segments.list.is_empty() && segments.longest() <= LONGEST_SEGMENT)
 }
 
 /// The segments of a rendition; none when ffmpeg had nothing to write.
@@ -206,15 +144,6 @@ pub(super) fn segments(folder: &Path, below: &str) -> Result<Segments, MediaErro
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Segments::default()),
         Err(error) => Err(unusable(error)),
     }
-}
-
-fn head(path: &Path) -> Result<Vec<u8>, MediaError> {
-    let mut head = Vec::new();
-    let file = fs::File::open(path).map_err(unusable)?;
-    file.take(HEAD_BYTES)
-        .read_to_end(&mut head)
-        .map_err(unusable)?;
-    Ok(head)
 }
 
 pub(super) fn unusable(source: io::Error) -> MediaError {

@@ -12,6 +12,7 @@ mod error;
 mod facts;
 mod grid;
 mod join;
+mod ladder;
 mod layout;
 mod limits;
 mod make;

@@ -68,7 +68,7 @@ pub(super) struct Plan {
     pub(super) copied: Option<Rung>,
     /// The rungs that are encoded, the largest first.
     pub(super) encoded: Vec<Rung>,
-    /// Whether the audio tracks are needed beside the rungs, and which of them as they are.
+    /// How each track of sound beside the rungs is had; none when there are no rungs.
     pub(super) sound: Vec<Sound>,
     /// The sheets of small pictures.
     pub(super) grid: Option<Grid>,

@@ -10,7 +10,7 @@ use gateway::media::{Limits, MediaError, Tools, Wanted};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::video::{decoded, late_mp4, make};
+use crate::video::{decoded, late_mp4, lavfi, make};
 use crate::world::World;
 
 mod unusual {
@@ -21,12 +21,7 @@ mod harmful {
     crate::world::on!(harmful_videos_fail_with_a_reason, sqlite, Sqlite, Embedded);
 }
 
-const PICTURE: [&str; 4] = [
-    "-f",
-    "lavfi",
-    "-i",
-    "testsrc=size=320x240:rate=25:duration=2",
-];
+const PICTURE: [&str; 4] = lavfi("testsrc=size=320x240:rate=25:duration=2");
 
 fn picture(codecs: &[&str], name: &str) -> Bytes {
     make(name, &[&PICTURE[..], codecs].concat())
@@ -137,7 +132,7 @@ async fn harmful_videos_fail_with_a_reason(world: Arc<World>) {
         "-c:v",
         "libx264",
     ];
-    let thin = ["-f", "lavfi", "-i", "color=size=2x65000:rate=1:duration=1"];
+    let thin = lavfi("color=size=2x65000:rate=1:duration=1");
     let thin = [&thin[..], &["-c:v", "mjpeg", "-pix_fmt", "yuvj444p"]].concat();
     let cases = [
         (
@@ -238,13 +233,8 @@ async fn children_are_isolated_where_namespaces_are_allowed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_videos_end() {
     const SEED: u64 = 6;
-    let source = [
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc=size=160x120:rate=10:duration=1",
-    ];
-    let sound = ["-f", "lavfi", "-i", "sine=duration=1"];
+    let source = lavfi("testsrc=size=160x120:rate=10:duration=1");
+    let sound = lavfi("sine=duration=1");
     let codecs = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac"];
     let whole = make("x.mp4", &[&source[..], &sound, &codecs].concat());
     let limits = Limits {
@@ -303,12 +293,7 @@ async fn outcome(tools: &Tools, folder: &std::path::Path) -> Result<usize, Media
 #[tokio::test]
 async fn a_child_that_needs_too_much_space_is_stopped() {
     let folder = tempfile::tempdir().unwrap();
-    let noise = [
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=size=640x480:rate=25:duration=4,noise=alls=60:allf=t",
-    ];
+    let noise = lavfi("testsrc2=size=640x480:rate=25:duration=4,noise=alls=60:allf=t");
     let codecs = [
         "-c:v",
         "libx264",

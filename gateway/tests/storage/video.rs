@@ -44,13 +44,13 @@ pub(crate) fn make(name: &str, arguments: &[&str]) -> Bytes {
     std::fs::read(folder.path().join(name)).unwrap().into()
 }
 
-const PICTURE: [&str; 4] = [
-    "-f",
-    "lavfi",
-    "-i",
-    "testsrc=size=320x240:rate=25:duration=2",
-];
-const SOUND: [&str; 4] = ["-f", "lavfi", "-i", "sine=frequency=440:duration=2"];
+/// What ffmpeg makes up itself (lavfi, in its words).
+pub(crate) const fn lavfi(source: &str) -> [&str; 4] {
+    ["-f", "lavfi", "-i", source]
+}
+
+const PICTURE: [&str; 4] = lavfi("testsrc=size=320x240:rate=25:duration=2");
+const SOUND: [&str; 4] = lavfi("sine=frequency=440:duration=2");
 
 /// Two seconds of H.264 and AAC, with the index behind the media as ffmpeg writes by default.
 pub(crate) fn late_mp4() -> Bytes {
@@ -331,12 +331,7 @@ async fn a_large_copy_goes_in_parts(world: Arc<World>) {
         "-pix_fmt",
         "yuv420p",
     ];
-    let noise = [
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=size=640x480:rate=25:duration=2,noise=alls=40:allf=t",
-    ];
+    let noise = lavfi("testsrc2=size=640x480:rate=25:duration=2,noise=alls=40:allf=t");
     let bytes = make("large.mp4", &[&noise[..], &codecs].concat());
     assert!(bytes.len() > 17 << 20, "{} bytes", bytes.len());
     let file = world.worked_on("large.mp4", "video/mp4", bytes).await;
@@ -406,13 +401,8 @@ fn segments(folder: &Path, rendition: &str) -> Vec<f64> {
 }
 
 async fn what_browsers_do_not_play_is_encoded(world: Arc<World>) {
-    let picture = [
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=size=854x480:rate=25:duration=10",
-    ];
-    let sound = ["-f", "lavfi", "-i", "sine=frequency=440:duration=10"];
+    let picture = lavfi("testsrc2=size=854x480:rate=25:duration=10");
+    let sound = lavfi("sine=frequency=440:duration=10");
     let codecs = [
         "-c:v",
         "libvpx",
@@ -500,12 +490,7 @@ async fn only_what_is_wanted_is_made(world: Arc<World>) {
 }
 
 async fn progress_is_told_while_it_lasts(world: Arc<World>) {
-    let picture = [
-        "-f",
-        "lavfi",
-        "-i",
-        "testsrc2=size=1280x720:rate=30:duration=20",
-    ];
+    let picture = lavfi("testsrc2=size=1280x720:rate=30:duration=20");
     let codecs = ["-c:v", "mpeg4", "-q:v", "5"];
     let bytes = make("x.mp4", &[&picture[..], &codecs].concat());
     let file = world

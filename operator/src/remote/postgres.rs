@@ -173,7 +173,7 @@ impl Admin {
     }
 
     /// Creates a role that may log in with `password`, with its mark. Statements sent together are
-    /// one transaction, so no crash leaves it without. The admin becomes a member where it must to own databases for it.
+    /// one transaction, so no crash leaves it without.
     ///
     /// # Errors
     /// Any failure.
@@ -183,15 +183,7 @@ impl Admin {
         password: &Sensitive,
         comment: &str,
     ) -> Result<(), RemoteError> {
-        let role = identifier(name);
-        let statements = format!(
-            "CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}; \
-             COMMENT ON ROLE {role} IS {}; \
-             DO $$ BEGIN IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) \
-             THEN GRANT {role} TO CURRENT_USER; END IF; END $$",
-            literal(&scram::verifier(password.expose())),
-            literal(comment),
-        );
+        let statements = login(name, password, comment);
         self.execute("create the role", statements).await
     }
 
@@ -209,14 +201,8 @@ impl Admin {
     ) -> Result<(), RemoteError> {
         let role = identifier(name);
         let statements = format!(
-            "CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}; \
-             COMMENT ON ROLE {role} IS {}; \
-             GRANT {} TO {role}; \
-             ALTER ROLE {role} SET role TO {}; \
-             DO $$ BEGIN IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) \
-             THEN GRANT {role} TO CURRENT_USER; END IF; END $$",
-            literal(&scram::verifier(password.expose())),
-            literal(comment),
+            "{}; GRANT {} TO {role}; ALTER ROLE {role} SET role TO {}",
+            login(name, password, comment),
             identifier(owner),
             literal(owner),
         );
@@ -336,6 +322,20 @@ impl Admin {
             Err(error) => Err(translate(&self.server, action, &error)),
         }
     }
+}
+
+/// Statements that create a role which may log in with `password`, with its mark. The admin becomes a
+/// member where it must to own databases for it.
+fn login(name: &str, password: &Sensitive, comment: &str) -> String {
+    let role = identifier(name);
+    format!(
+        "CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {}; \
+         COMMENT ON ROLE {role} IS {}; \
+         DO $$ BEGIN IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) \
+         THEN GRANT {role} TO CURRENT_USER; END IF; END $$",
+        literal(&scram::verifier(password.expose())),
+        literal(comment),
+    )
 }
 
 /// A quoted identifier.

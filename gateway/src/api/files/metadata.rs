@@ -176,14 +176,10 @@ impl From<Metadata> for FileMetadata {
         let file = metadata.file;
         Self {
             id: file.id,
+            sha256: file.sha256_digits(),
             name: file.name,
             content_type: file.content_type,
             size: file.size,
-            sha256: file
-                .sha256
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
             owner: file.owner,
             visibility: match file.visibility {
                 Visibility::Private => FileVisibility::Private,

@@ -19,6 +19,7 @@ use crate::auth::Caller;
 use crate::catalog::{Claim, RequestKey};
 use crate::causes::causes;
 
+use super::super::model::digits;
 use super::super::{Files, FilesError};
 
 /// How long a key is believed to be at work without a sign of it.
@@ -101,8 +102,7 @@ const REFUSED: &str = "-";
 impl Fingerprint {
     /// Adds a stored file.
     pub(super) fn push(&mut self, sha256: &[u8; 32]) {
-        let digits = sha256.iter().map(|byte| format!("{byte:02x}"));
-        self.0.push(Some(digits.collect()));
+        self.0.push(Some(digits(sha256)));
     }
 
     /// Adds a file that was refused.

@@ -30,25 +30,7 @@ spec:
   auth: {issuer: 'https://id.example.com', audience: files}
 ";
 
-const NO_VIDEO: &str = "
-apiVersion: filegateway.dev/v1alpha1
-kind: FileGateway
-metadata: {name: files, namespace: tenant, uid: 0b5ba1f6-9d5c-4f3e-8a52-2f1f0c5d9e77}
-spec:
-  className: platform
-  organization: acme
-  auth: {issuer: 'https://id.example.com', audience: files}
-  video: {enabled: false}
-";
-
-const AUTOSCALED: &str = "
-apiVersion: filegateway.dev/v1alpha1
-kind: FileGateway
-metadata: {name: files, namespace: tenant, uid: 0b5ba1f6-9d5c-4f3e-8a52-2f1f0c5d9e77}
-spec:
-  className: platform
-  organization: acme
-  auth: {issuer: 'https://id.example.com', audience: files}
+const AUTOSCALING: &str = "
   scaling: {autoscaling: {minReplicas: 3, maxReplicas: 10, targetCpuPercent: 60}}
   scheduling:
     nodeSelector: {disk: fast}
@@ -144,7 +126,10 @@ fn restarts() -> Restarts {
 #[test]
 fn config_maps() {
     insta::assert_yaml_snapshot!("config_map_postgresql", config_map(&plan(GATEWAY)));
-    insta::assert_yaml_snapshot!("config_map_no_video", config_map(&plan(NO_VIDEO)));
+    insta::assert_yaml_snapshot!(
+        "config_map_no_video",
+        config_map(&plan(&format!("{GATEWAY}  video: {{enabled: false}}\n")))
+    );
     insta::assert_yaml_snapshot!("config_map_sqlite", config_map(&plan(SQLITE)));
 }
 
@@ -153,7 +138,7 @@ fn deployments() {
     let postgresql = plan(GATEWAY);
     insta::assert_yaml_snapshot!("serve_postgresql", serve(&postgresql, &restarts()));
     insta::assert_yaml_snapshot!("worker_postgresql", worker(&postgresql, &restarts()));
-    let no_video = plan(NO_VIDEO);
+    let no_video = plan(&format!("{GATEWAY}  video: {{enabled: false}}\n"));
     insta::assert_yaml_snapshot!("serve_no_video", serve(&no_video, &restarts()));
     assert_eq!(worker(&no_video, &restarts()), None);
     let sqlite = plan(SQLITE);
@@ -166,7 +151,7 @@ fn scaling() {
     let plain = plan(GATEWAY);
     assert_eq!(autoscaler(&plain), None);
     assert_eq!(disruption_budget(&plain), None);
-    let scaled = plan(AUTOSCALED);
+    let scaled = plan(&format!("{GATEWAY}{AUTOSCALING}"));
     insta::assert_yaml_snapshot!("autoscaler", autoscaler(&scaled));
     insta::assert_yaml_snapshot!("disruption_budget", disruption_budget(&scaled));
     insta::assert_yaml_snapshot!("serve_autoscaled", serve(&scaled, &restarts()));

@@ -190,15 +190,11 @@ fn uploaded((index, file): (usize, FileRecord)) -> UploadedFile {
     UploadedFile {
         index: index as u64,
         id: file.id,
+        sha256: file.sha256_digits(),
         location: file.location,
         name: file.name,
         size: file.size,
         content_type: file.content_type,
-        sha256: file
-            .sha256
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
         status: match file.status {
             FileStatus::Uploading => Status::Uploading,
             FileStatus::Processing => Status::Processing,
