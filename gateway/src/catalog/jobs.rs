@@ -74,6 +74,18 @@ macro_rules! take {
     };
 }
 
+/// Forgets old turns. One whose row somebody else is just writing is left: that one may wait for a row
+/// of ours.
+macro_rules! forget {
+    ($lock:literal) => {
+        concat!(
+            "DELETE FROM turns WHERE owner IN (SELECT owner FROM turns WHERE taken_at < $1",
+            $lock,
+            ")"
+        )
+    };
+}
+
 impl Catalog {
     /// Takes a job that is due, or whose holder's lease ran out.
     ///
@@ -86,9 +98,12 @@ impl Catalog {
         let forgotten = before(now, TURN_FORGOTTEN);
         let token = Uuid::new_v4();
         // One transaction either way; on SQLite the one writer is the lock.
-        let statement = match &self.pool {
-            Pool::Sqlite { .. } => take!(""),
-            Pool::Postgres(_) => take!(" FOR UPDATE OF jobs SKIP LOCKED"),
+        let (statement, forget) = match &self.pool {
+            Pool::Sqlite { .. } => (take!(""), forget!("")),
+            Pool::Postgres(_) => (
+                take!(" FOR UPDATE OF jobs SKIP LOCKED"),
+                forget!(" FOR UPDATE SKIP LOCKED"),
+            ),
         };
         write!(self, "take a job", |tx| {
             let job = sqlx::query_as::<_, Job>(statement)
@@ -108,7 +123,7 @@ impl Catalog {
                 .bind(now)
                 .execute(&mut *tx)
                 .await?;
-                sqlx::query("DELETE FROM turns WHERE taken_at < $1")
+                sqlx::query(forget)
                     .bind(forgotten)
                     .execute(&mut *tx)
                     .await?;

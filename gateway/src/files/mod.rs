@@ -27,13 +27,10 @@ pub use service::{Files, Settings};
 pub use tokens::Opened;
 pub use type_rules::{NoTypePattern, TypePattern, TypeRule, TypeRules};
 pub use upload::{BodyError, Earlier, Fingerprint, KeyHold, Repeat, UploadBatch};
-pub use video::{Made, Media, Metadata, Studio, VideoError};
+pub use video::{Made, Media, Metadata, Studio, VideoError, clear_scratch};
 
 pub use crate::catalog::{Quota, QuotaExceeded, QuotaKind};
 pub use crate::media::{
     AudioTrack, Limits as VideoLimits, MASTER, POSTER_JPEG, POSTER_WEBP, THUMBNAILS, Tools, Wanted,
 };
 pub use crate::store::Body;
-
-/// How the names of temporary folders begin, so that what a killed worker left can be told apart.
-pub const SCRATCH_PREFIX: &str = "filegateway-job-";

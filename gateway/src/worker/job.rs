@@ -53,12 +53,7 @@ pub(super) async fn work(
     if attempts > settings.max_attempts {
         let error = "its workers died".to_owned();
         let buried = catalog.bury_job(held, given_up(attempts - 1), error).await;
-        let cleared = match &buried {
-            Ok(true) => files.forget_unpublished(file).await,
-            _ => Ok(()),
-        };
         report(file, buried);
-        left(file, cleared);
         return;
     }
     tracing::info!(file.id = %file, attempts, "working on a video");
@@ -76,10 +71,10 @@ pub(super) async fn work(
     };
     drop(at_work);
     metrics.worked(outcome.name(attempts, settings), started.elapsed());
-    let mut ends = false;
+    let mut published = false;
     let written = match outcome {
         Outcome::Done(made) => {
-            ends = true;
+            published = true;
             catalog.finish_job(held, made.media, made.outputs).await
         }
         Outcome::Failed(VideoError::Gone) => {
@@ -87,12 +82,10 @@ pub(super) async fn work(
             catalog.finish_job(held, media, outputs).await
         }
         Outcome::Failed(error @ VideoError::Unreadable(_)) => {
-            ends = true;
             let reason = error.reason().unwrap_or_else(|| error.to_string());
             catalog.bury_job(held, reason, causes(&error)).await
         }
         Outcome::Failed(error) if attempts >= settings.max_attempts => {
-            ends = true;
             tracing::warn!(file.id = %file, error = causes(&error), "a video was given up");
             catalog
                 .bury_job(held, given_up(attempts), causes(&error))
@@ -107,8 +100,9 @@ pub(super) async fn work(
         Outcome::Interrupted => catalog.release_job(held).await,
     };
     let cleared = match &written {
-        // Nobody else is at work on the file any more.
-        Ok(true) if ends => files.forget_unpublished(file).await,
+        // Nobody else is at work on the file any more. One that was given up may be tried again at
+        // once.
+        Ok(true) if published => files.forget_unpublished(file).await,
         Ok(_) => files.forget_attempt(file, held.token()).await,
         // Whether it was published is not known.
         Err(_) => Ok(()),

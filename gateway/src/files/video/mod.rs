@@ -5,6 +5,7 @@ mod forget;
 mod outputs;
 mod publish;
 mod retry;
+mod scratch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,10 @@ use super::{FileId, Files, FilesError};
 use crate::catalog::{MediaRow, OutputRow, Status};
 use crate::media::{Facts, MediaError, Tools, VideoTrack, Wanted, starts_late};
 
+use scratch::Scratch;
+
 pub use outputs::{Media, Metadata};
+pub use scratch::clear_scratch;
 
 const SOURCE: &str = "source";
 
@@ -69,6 +73,13 @@ impl VideoError {
             Self::Unreadable(MediaError::Refused { complaint, .. }) if !complaint.is_empty() => {
                 Some(format!("the file can't be read as a video: {complaint}"))
             }
+            Self::Unreadable(MediaError::TimedOut { limit, .. }) => Some(format!(
+                "the video is not worked on: it takes more than {} s",
+                limit.as_secs()
+            )),
+            Self::Unreadable(MediaError::ScratchFull { limit, .. }) => Some(format!(
+                "the video is not worked on: it takes more than {limit} bytes of temporary space"
+            )),
             Self::Unreadable(_) => Some(self.to_string()),
             _ => None,
         }
@@ -99,11 +110,8 @@ impl Files {
             .ok_or(VideoError::Gone)?;
         let tools = &studio.tools;
         fits(file.size, tools.limits().scratch_bytes)?;
-        let folder = tempfile::Builder::new()
-            .prefix(crate::files::SCRATCH_PREFIX)
-            .tempdir_in(&studio.scratch)
-            .map_err(VideoError::Scratch)?;
-        let folder = folder.path();
+        let scratch = Scratch::new(&studio.scratch).map_err(VideoError::Scratch)?;
+        let folder = scratch.path();
         self.fetch(&file, &folder.join(SOURCE)).await?;
         progress(FETCHED);
         let facts = tools.probe(folder, SOURCE).await.map_err(told)?;
@@ -141,8 +149,10 @@ fn fits(size: u64, scratch_bytes: u64) -> Result<(), VideoError> {
 /// The tools' verdict on the file, or a failure of theirs.
 fn told(error: MediaError) -> VideoError {
     match error {
+        // What took as long as it may would take as long again.
         error @ (MediaError::Refused { .. }
         | MediaError::OutOfBounds(_)
+        | MediaError::TimedOut { .. }
         | MediaError::ScratchFull { .. }) => VideoError::Unreadable(error),
         error => VideoError::Tool(error),
     }
