@@ -11,7 +11,7 @@ const PAGE = `<!doctype html><title>Film</title><link rel="icon" href="data:,">
 const site = createServer((request, answer) => {
   const isScript = request.url.endsWith('hls.js')
   answer.setHeader('Content-Type', isScript ? 'text/javascript' : 'text/html')
-  answer.end(isScript ? readFileSync(require.resolve('hls.js/dist/hls.light.min.js')) : PAGE)
+  answer.end(isScript ? readFileSync(require.resolve('hls.js/dist/hls.min.js')) : PAGE)
 })
 await new Promise((done) => site.listen(0, 'localhost', done))
 
@@ -42,6 +42,13 @@ await inBrowser(async (page) => {
       hls.on(Hls.Events.ERROR, (_, error) => {
         if (error.response?.code >= 400) window.refused = error.response.code
       })
+      // Where picture and sound begin for the browser itself.
+      window.begins = {}
+      hls.on(Hls.Events.BUFFER_APPENDED, (_, { timeRanges }) => {
+        for (const [kind, ranges] of Object.entries(timeRanges)) {
+          if (ranges?.length) window.begins[kind] ??= ranges.start(0)
+        }
+      })
       hls.loadSource(`${gateway}/v1/files/${id}/hls/master.m3u8?token=${window.token}`)
       hls.attachMedia(document.getElementById('video'))
       await document.getElementById('video').play()
@@ -56,7 +63,8 @@ await inBrowser(async (page) => {
   const over = 0.8 * (await watched(video)).duration + 1
   await page.waitForFunction((over) => window.refused || document.getElementById('video').currentTime > over, over)
   const refused = await page.evaluate(() => window.refused)
-  return { ...(await watched(video)), refused, tokens: await page.evaluate(() => window.tokens.size) }
+  const begins = await page.evaluate(() => window.begins)
+  return { ...(await watched(video)), refused, begins, tokens: await page.evaluate(() => window.tokens.size) }
 })
 site.close()
 site.closeAllConnections()

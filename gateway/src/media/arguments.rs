@@ -66,6 +66,10 @@ pub(super) fn rendition(folder: &str) -> Vec<String> {
         format!("{folder}/index.m3u8"),
     );
     texts(&[
+        // All renditions have one clock: none is moved so that its first picture, which may have to
+        // be decoded before it is shown, is at zero.
+        "-avoid_negative_ts",
+        "disabled",
         "-f",
         "hls",
         "-hls_time",

@@ -38,6 +38,8 @@ impl Tools {
             .filter(|(_, s)| **s == Sound::Copied)
         {
             arguments.extend(texts(&["-map", &format!("0:a:{n}"), "-c", "copy"]));
+            // A transport stream has a header before each piece of sound, and no MP4 does.
+            arguments.extend(texts(&["-bsf:a", "aac_adtstoasc"]));
             arguments.extend(rendition(&audio_folder(n)));
         }
         match self.ffmpeg(folder, arguments).reporting(report).await {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::arguments::{key_frames, rendition, texts};
 use super::facts::{Facts, VideoTrack};
-use super::grid::Grid;
+use super::grid::{Grid, MOST_PICTURES};
 use super::make::{audio_folder, rung_folder};
 use super::plan::{Plan, Sound};
 use super::thumbnails::SMALL;
@@ -14,6 +14,12 @@ use super::{MediaError, Tools};
 
 /// Bits per second of a track of sound.
 const SOUND_BITS: &str = "128k";
+
+/// Silence where there is no sound, from the beginning of the file on: a player stops at a gap.
+const WITHOUT_GAPS: &str = "aresample=async=1:first_pts=0";
+
+/// The first picture stands from the beginning of the file on.
+const FROM_THE_START: &str = "setpts='if(N,PTS,min(PTS,0))',";
 
 /// From high dynamic range to what a common screen shows.
 const TONE_MAP: &str = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,\
@@ -85,7 +91,7 @@ impl Tools {
         {
             let map = format!("0:a:{n}");
             let codec = ["-c:a", "aac", "-b:a", SOUND_BITS, "-ac", "2"];
-            arguments.extend(texts(&["-map", &map]));
+            arguments.extend(texts(&["-map", &map, "-af", WITHOUT_GAPS]));
             arguments.extend(texts(&codec));
             arguments.extend(rendition(&audio_folder(n)));
         }
@@ -95,6 +101,8 @@ impl Tools {
                 "[small]",
                 "-fps_mode",
                 "passthrough",
+                "-frames:v",
+                &MOST_PICTURES.to_string(),
                 "-f",
                 "image2",
                 SMALL,
@@ -110,7 +118,7 @@ fn filters(video: &VideoTrack, plan: &Plan) -> Option<String> {
     if plan.encoded.is_empty() && plan.grid.is_none() {
         return None;
     }
-    let mut graph = format!("[0:V:0]{}", prepared(video));
+    let mut graph = format!("[0:V:0]{FROM_THE_START}{}", prepared(video));
     for (n, rung) in plan.encoded.iter().enumerate() {
         let (width, height) = (rung.width, rung.height);
         let scaled = format!("scale={width}:{height},setsar=1,format=yuv420p");
@@ -134,18 +142,36 @@ fn filters(video: &VideoTrack, plan: &Plan) -> Option<String> {
 }
 
 /// What is done to every picture first. ffmpeg turns it upright by itself.
-pub(super) fn prepared(video: &VideoTrack) -> String {
-    let mut filters = String::new();
-    if video.interlaced {
-        filters.push_str("bwdif=mode=send_frame,");
+fn prepared(video: &VideoTrack) -> String {
+    let mut filters = progressive(video).to_owned();
+    if let Some(least) = video.thinned() {
+        // Pictures are left out, and none is made up: a file of a few bytes may have hours between two.
+        write!(
+            filters,
+            "select='isnan(prev_selected_t)+gte(t-prev_selected_t,{least:.5})',"
+        )
+        .ok();
     }
-    if let Some(rate) = video.thinned() {
-        write!(filters, "fps={rate},").ok();
-    }
-    if video.high_dynamic_range {
-        filters.push_str(TONE_MAP);
-    }
+    filters.push_str(toned(video));
     filters
+}
+
+/// From half pictures to whole ones.
+pub(super) fn progressive(video: &VideoTrack) -> &'static str {
+    if video.interlaced {
+        "bwdif=mode=send_frame,"
+    } else {
+        ""
+    }
+}
+
+/// To the brightness of a common screen.
+pub(super) fn toned(video: &VideoTrack) -> &'static str {
+    if video.high_dynamic_range {
+        TONE_MAP
+    } else {
+        ""
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +205,7 @@ mod tests {
     fn each_picture_is_decoded_once_and_scaled_step_by_step() {
         assert_eq!(
             graph(&facts(|_| ()), &Wanted::default()).unwrap(),
-            "[0:V:0]scale=854:480,setsar=1,format=yuv420p,split=2[rung0][next0];\
+            "[0:V:0]setpts='if(N,PTS,min(PTS,0))',scale=854:480,setsar=1,format=yuv420p,split=2[rung0][next0];\
              [next0]scale=640:360,setsar=1,format=yuv420p,split=2[rung1][next1];\
              [next1]fps=1000/1000:eof_action=pass,scale=160:90,setsar=1[small]"
         );
@@ -190,7 +216,7 @@ mod tests {
         };
         assert_eq!(
             graph(&facts(|_| ()), &wanted).unwrap(),
-            "[0:V:0]scale=640:360,setsar=1,format=yuv420p[rung0]"
+            "[0:V:0]setpts='if(N,PTS,min(PTS,0))',scale=640:360,setsar=1,format=yuv420p[rung0]"
         );
     }
 
@@ -203,7 +229,10 @@ mod tests {
         };
         let graph = graph(&facts(fast), &Wanted::default()).unwrap();
         assert!(
-            graph.starts_with("[0:V:0]bwdif=mode=send_frame,fps=60,zscale=t=linear"),
+            graph.contains(
+                "bwdif=mode=send_frame,select='isnan(prev_selected_t)+\
+                 gte(t-prev_selected_t,0.01250)',zscale=t=linear"
+            ),
             "{graph}"
         );
     }

@@ -51,6 +51,8 @@ pub struct VideoTrack {
     pub interlaced: bool,
     /// Bits per second.
     pub bit_rate: Option<i64>,
+    /// How long after the beginning of the file it begins, in milliseconds.
+    pub delay_ms: i64,
 }
 
 /// An audio track.
@@ -70,6 +72,9 @@ pub struct AudioTrack {
     pub language: Option<String>,
     /// The track's title.
     pub title: Option<String>,
+    /// How long after the beginning of the file it begins, in milliseconds.
+    #[serde(skip)]
+    pub delay_ms: i64,
 }
 
 impl Facts {

@@ -10,6 +10,8 @@ const SIDE: f64 = 160.0;
 const ACROSS: u32 = 10;
 /// Beyond this many, they stand for longer instead.
 const MOST: i64 = 400;
+/// As many as are made, whatever comes of a film that is longer than it says.
+pub(super) const MOST_PICTURES: i64 = MOST + 1;
 /// A film that is longer than this, in milliseconds, needs no picture that is exact.
 const COARSE_MS: i64 = 60_000;
 
@@ -30,21 +32,17 @@ impl Grid {
     /// None without a duration or a size.
     pub(super) fn of(video: &VideoTrack, duration_ms: Option<i64>) -> Option<Self> {
         let duration_ms = duration_ms.filter(|duration| *duration > 0)?;
-        let longer = f64::from(video.width.max(video.height));
-        if longer == 0.0 {
+        if video.width.max(video.height) == 0 {
             return None;
         }
         // A whole number of seconds, one at least, so that no small error adds up.
         let interval_ms = duration_ms / MOST / 1000 * 1000 + 1000;
-        let scaled = |side: u32| {
-            let side = (f64::from(side) * (SIDE / longer).min(1.0)).round() as u32;
-            (side & !1).max(2)
-        };
+        let (width, height) = video.within(SIDE);
         Some(Self {
             interval_ms,
             duration_ms,
-            width: scaled(video.width),
-            height: scaled(video.height),
+            width,
+            height,
         })
     }
 

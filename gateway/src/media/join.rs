@@ -19,7 +19,8 @@ impl Tools {
         };
         let mut below = vec![rung_folder(top)];
         below.extend((0..plan.sound.len()).map(audio_folder));
-        let mut arguments = Vec::new();
+        // As they are in the renditions, which all have one clock.
+        let mut arguments = texts(&["-copyts"]);
         let mut inputs = 0;
         for below in below {
             // What is announced and not there is left out.

@@ -36,7 +36,7 @@ pub(super) fn ladder(
         variants.push(Variant {
             folder: rung.name(),
             size: (rung.width, rung.height),
-            frame_rate: video.thinned().or(video.frame_rate),
+            frame_rate: video.rung_rate(),
             codec: avc(&head(&folder.join(&below).join("media.mp4"))?),
             segments,
         });

@@ -84,11 +84,12 @@ impl Tools {
         }
         progress(5);
         if plan.copies() {
-            let copied = self.copy(folder, source, &plan, part(5, 10)).await?;
-            if !copied || !is_playable(folder, &plan)? {
+            if !self.copy(folder, source, &plan, part(5, 10)).await? {
                 plan = plan.without_copies();
-                prepare(folder, &plan)?;
+            } else if !is_playable(folder, &plan)? {
+                plan = plan.without_copied_rung();
             }
+            prepare(folder, &plan)?;
         }
         progress(10);
         if plan.encodes() || plan.grid.is_some() {

@@ -4,9 +4,12 @@ use super::facts::{AudioTrack, Facts, VideoTrack};
 use super::grid::Grid;
 
 /// Frames per second beyond which nobody sees a difference.
-const MOST_FRAMES: f64 = 60.0;
+const MOST_FRAMES: f64 = 60.5;
 /// A rung must be this much smaller than the one above to be worth its work.
 const STEP: f64 = 0.9;
+/// What begins more than this after the beginning of the file, in milliseconds, is not sent on as it
+/// is: browsers do not know of the pause before it, and would begin at once.
+const SYNCHRONOUS_MS: i64 = 40;
 /// How much more than our own encoder a source's picture may take and still be sent on as it is.
 const THRIFT: u64 = 2;
 
@@ -120,19 +123,25 @@ impl Plan {
         {
             plan.copied = Some(rungs.remove(0));
         }
-        plan.encoded = rungs;
+        plan.encoded = rungs.into_iter().map(Rung::even).collect();
         plan.sound = facts.tracks().iter().map(AudioTrack::sound).collect();
         plan
     }
 
-    /// The same without relying on the source's streams as they are.
-    pub(super) fn without_copies(mut self) -> Self {
+    /// The same with the source's own picture encoded.
+    pub(super) fn without_copied_rung(mut self) -> Self {
         let copied = self.copied.take().map(Rung::even);
         self.encoded.splice(0..0, copied);
-        self.join |= self.remux && !self.encoded.is_empty();
-        self.remux = false;
-        self.sound = self.sound.iter().map(|_| Sound::Encoded).collect();
         self
+    }
+
+    /// The same without relying on the source's streams as they are.
+    pub(super) fn without_copies(self) -> Self {
+        let mut this = self.without_copied_rung();
+        this.join |= this.remux && !this.encoded.is_empty();
+        this.remux = false;
+        this.sound.fill(Sound::Encoded);
+        this
     }
 
     /// Every rung, the largest first.
@@ -172,15 +181,36 @@ impl VideoTrack {
             && self.rotation == 0
             && self.square
             && !self.interlaced
+            && self.keeps() == 1
+            && self.delay_ms <= SYNCHRONOUS_MS
             && self.stored == (rung.width, rung.height)
             && bits.is_some_and(|bits| bits <= rung.bit_rate * THRIFT)
     }
 
-    /// Frames per second that its rungs have at most; none when it has no more itself.
+    /// Its size within a square of this side, in pixels; never larger than it is, and even.
+    pub(super) fn within(&self, side: f64) -> (u32, u32) {
+        let longer = f64::from(self.width.max(self.height).max(1));
+        let scale = (side / longer).min(1.0);
+        let scaled = |side: u32| even((f64::from(side) * scale).round() as u32);
+        (scaled(self.width), scaled(self.height))
+    }
+
+    /// Of how many pictures its rungs keep one.
+    fn keeps(&self) -> u32 {
+        let rate = self.frame_rate.unwrap_or(0.0);
+        (rate / MOST_FRAMES).ceil().max(1.0) as u32
+    }
+
+    /// The least time between two pictures of its rungs, in seconds, when they have only some of its
+    /// pictures. Times may be rounded to milliseconds: half a picture's time is let go.
     pub(super) fn thinned(&self) -> Option<f64> {
-        self.frame_rate
-            .filter(|rate| *rate > MOST_FRAMES + 0.5)
-            .map(|_| MOST_FRAMES)
+        let (keeps, rate) = (f64::from(self.keeps()), self.frame_rate?);
+        (keeps > 1.0).then(|| (keeps - 0.5) / rate)
+    }
+
+    /// Frames per second of its rungs.
+    pub(super) fn rung_rate(&self) -> Option<f64> {
+        self.frame_rate.map(|rate| rate / f64::from(self.keeps()))
     }
 }
 
@@ -191,7 +221,8 @@ impl AudioTrack {
 
     /// As it is when every HLS player knows it.
     fn sound(&self) -> Sound {
-        let is_plain = self.codec == "aac"
+        let is_plain = self.delay_ms <= SYNCHRONOUS_MS
+            && self.codec == "aac"
             && self.profile.as_deref() == Some("LC")
             && self
                 .channels
@@ -245,15 +276,18 @@ fn rung(video: &VideoTrack, short: u32) -> Rung {
 }
 
 impl Rung {
-    /// H.264 stores a colour for every second pixel of a side.
     fn even(self) -> Self {
-        let even = |side: u32| (side & !1).max(2);
         Self {
             width: even(self.width),
             height: even(self.height),
             ..self
         }
     }
+}
+
+/// H.264 and JPEG store a colour for every second pixel of a side.
+fn even(side: u32) -> u32 {
+    (side & !1).max(2)
 }
 
 /// What a picture of this size may take, in bits per second: close to what the large services offer,
@@ -348,15 +382,34 @@ mod tests {
             assert!(plan.join && !plan.remux && plan.copied.is_none());
             assert_eq!(plan.encoded.len(), 4);
         }
-        let turned_or_huge: [fn(&mut VideoTrack); 4] = [
+        let turned_or_huge: [fn(&mut VideoTrack); 6] = [
             |video| video.rotation = 180,
             |video| video.square = false,
             |video| video.interlaced = true,
+            |video| video.delay_ms = 500,
+            |video| video.frame_rate = Some(120.0),
             |video| video.bit_rate = Some(90_000_000),
         ];
         for change in turned_or_huge {
             let plan = plan(&with(change));
             assert!(plan.remux && plan.copied.is_none());
+        }
+    }
+
+    #[test]
+    fn pictures_are_left_out_evenly() {
+        let rates = [
+            (25.0, 25.0),
+            (60.0, 60.0),
+            (120.0, 60.0),
+            (144.0, 48.0),
+            (240.0, 60.0),
+        ];
+        for (rate, expected) in rates {
+            let facts = with(|video| video.frame_rate = Some(rate));
+            let video = facts.video.unwrap();
+            assert_eq!(video.rung_rate(), Some(expected));
+            assert_eq!(video.thinned().is_some(), rate > expected);
         }
     }
 

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use super::arguments::texts;
-use super::encode::prepared;
+use super::encode::{progressive, toned};
 use super::facts::{Facts, VideoTrack};
 use super::make::{POSTER_JPEG, POSTER_WEBP};
 use super::{MediaError, Tools};
 
-/// The widest picture, in pixels.
-const WIDEST: u32 = 1280;
+/// The longer side of the picture, in pixels at most.
+const SIDE: f64 = 1280.0;
 /// How far into the video the picture is taken at most: beginnings are often black.
 const LATEST_MS: i64 = 3000;
 /// Of how many pictures in a row the most usual one is taken.
@@ -33,10 +33,13 @@ impl Tools {
         let mut arguments = self.threads().to_vec();
         arguments.extend(texts(&["-ss", &seek]));
         arguments.extend(self.input(source));
+        let (width, height) = video.within(SIDE);
+        // Small first: all candidates are held in memory at once.
         let filters = format!(
-            "[0:V:0]{}thumbnail={CANDIDATES},scale=w='min({WIDEST},iw*sar)':h=-2,setsar=1,\
-             format=yuvj420p,split=2[jpeg][webp]",
-            prepared(video)
+            "[0:V:0]{}scale={width}:{height},setsar=1,{}thumbnail={CANDIDATES},format=yuvj420p,\
+             split=2[jpeg][webp]",
+            progressive(video),
+            toned(video)
         );
         arguments.extend(texts(&["-filter_complex", &filters]));
         let still = ["-frames:v", "1", "-f", "image2", "-update", "1"];

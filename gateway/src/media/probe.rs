@@ -12,9 +12,9 @@ use super::{Limits, MediaError, Tools};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Only what is looked at: tags may be as large as the file.
-const ENTRIES: &str = "format=format_name,duration,bit_rate:\
+const ENTRIES: &str = "format=format_name,start_time,duration,bit_rate:\
     stream=codec_type,codec_name,profile,pix_fmt,width,height,sample_aspect_ratio,avg_frame_rate,\
-    duration,bit_rate,color_transfer,field_order,channels,sample_rate:\
+    start_time,duration,bit_rate,color_transfer,field_order,channels,sample_rate:\
     stream_tags=language,title:stream_disposition=attached_pic:stream_side_data=rotation";
 
 impl Tools {
@@ -61,6 +61,7 @@ struct Report {
 #[derive(Debug, Default, Deserialize)]
 struct FormatReport {
     format_name: Option<String>,
+    start_time: Option<String>,
     duration: Option<String>,
     bit_rate: Option<String>,
 }
@@ -75,6 +76,7 @@ struct StreamReport {
     height: Option<i64>,
     sample_aspect_ratio: Option<String>,
     avg_frame_rate: Option<String>,
+    start_time: Option<String>,
     duration: Option<String>,
     bit_rate: Option<String>,
     color_transfer: Option<String>,
@@ -121,7 +123,13 @@ impl StreamReport {
         u16::try_from(turns.rem_euclid(4) * 90).unwrap_or(0)
     }
 
-    fn video(&self) -> VideoTrack {
+    /// How long after `start`, the beginning of the file, it begins, in milliseconds.
+    fn delay(&self, start: i64) -> i64 {
+        let starts = self.start_time.as_deref().and_then(milliseconds);
+        starts.map_or(0, |starts| (starts - start).max(0))
+    }
+
+    fn video(&self, start: i64) -> VideoTrack {
         let rotation = self.rotation();
         let stretch = self.sample_aspect_ratio.as_deref().and_then(ratio);
         // Pixels that are wider than high, or the other way round, are shown as squares.
@@ -147,10 +155,11 @@ impl StreamReport {
             ),
             interlaced: matches!(self.field_order.as_deref(), Some("tt" | "bb" | "tb" | "bt")),
             bit_rate: self.bit_rate.as_deref().and_then(number),
+            delay_ms: self.delay(start),
         }
     }
 
-    fn audio(&self) -> AudioTrack {
+    fn audio(&self, start: i64) -> AudioTrack {
         AudioTrack {
             codec: self.codec_name.clone().unwrap_or_default(),
             profile: self.profile.clone(),
@@ -163,6 +172,7 @@ impl StreamReport {
                 .clone()
                 .filter(|language| language != "und"),
             title: self.tags.title.as_deref().map(short),
+            delay_ms: self.delay(start),
         }
     }
 }
@@ -171,16 +181,20 @@ fn summary(report: Report) -> Facts {
     let video = report.streams.iter().find(|stream| stream.is("video"));
     let audio = report.streams.iter().filter(|stream| stream.is("audio"));
     let format = report.format;
+    let start = format.start_time.as_deref().and_then(milliseconds);
+    let start = start.unwrap_or(0);
     let duration = format
         .duration
         .as_deref()
         .or_else(|| video.and_then(|video| video.duration.as_deref()));
     Facts {
         container: format.format_name,
-        duration_ms: duration.and_then(milliseconds),
+        duration_ms: duration
+            .and_then(milliseconds)
+            .filter(|duration| *duration >= 0),
         bit_rate: format.bit_rate.as_deref().and_then(number),
-        video: video.map(StreamReport::video),
-        audio: audio.map(StreamReport::audio).collect(),
+        video: video.map(|video| video.video(start)),
+        audio: audio.map(|audio| audio.audio(start)).collect(),
     }
 }
 
@@ -210,8 +224,8 @@ fn short(title: &str) -> String {
 
 fn milliseconds(seconds: &str) -> Option<i64> {
     let milliseconds = seconds.parse::<f64>().ok()? * 1000.0;
-    // Beyond that a duration is nonsense, and a float no longer exact.
-    (milliseconds.is_finite() && (0.0..=9e15).contains(&milliseconds))
+    // Beyond that a time is nonsense, and a float no longer exact.
+    (milliseconds.is_finite() && (-9e15..=9e15).contains(&milliseconds))
         .then(|| milliseconds.round() as i64)
 }
 
@@ -225,12 +239,13 @@ mod tests {
             {"codec_type": "video", "codec_name": "mjpeg", "width": 9, "height": 9, "disposition": {"attached_pic": 1}},
             {"codec_type": "audio", "codec_name": "aac", "profile": "LC", "channels": 2, "sample_rate": "48000",
              "bit_rate": "128000", "tags": {"language": "deu", "title": "Ton\u0000"}},
-            {"codec_type": "audio", "codec_name": "ac3", "channels": 6, "tags": {"language": "und"}},
+            {"codec_type": "audio", "codec_name": "ac3", "channels": 6, "tags": {"language": "und"}, "start_time": "0.7"},
             {"codec_type": "video", "codec_name": "h264", "profile": "High", "pix_fmt": "yuv420p",
              "width": 1920, "height": 1080, "sample_aspect_ratio": "1:1", "avg_frame_rate": "30000/1001",
+             "start_time": "-0.021",
              "field_order": "progressive", "color_transfer": "bt709",
              "side_data_list": [{"side_data_type": "Display Matrix", "rotation": -90}]}
-        ], "format": {"format_name": "mov,mp4", "duration": "2.0405", "bit_rate": "5000"}}"#;
+        ], "format": {"format_name": "mov,mp4", "start_time": "-0.021", "duration": "2.0405", "bit_rate": "5000"}}"#;
         let facts = summary(serde_json::from_str(report).unwrap());
         assert_eq!(facts.duration_ms, Some(2041));
         assert_eq!(
@@ -242,7 +257,7 @@ mod tests {
             (video.width, video.height, video.rotation),
             (1080, 1920, 90)
         );
-        assert_eq!(video.stored, (1920, 1080));
+        assert_eq!((video.stored, video.delay_ms), ((1920, 1080), 0));
         assert!(video.square && !video.interlaced && !video.high_dynamic_range);
         assert!((video.frame_rate.unwrap() - 29.97).abs() < 0.01);
         let tracks: Vec<_> = facts
@@ -253,12 +268,16 @@ mod tests {
                     track.codec.as_str(),
                     track.channels,
                     track.language.as_deref(),
+                    track.delay_ms,
                 )
             })
             .collect();
         assert_eq!(
             tracks,
-            [("aac", Some(2), Some("deu")), ("ac3", Some(6), None)]
+            [
+                ("aac", Some(2), Some("deu"), 0),
+                ("ac3", Some(6), None, 721)
+            ]
         );
         assert_eq!(facts.audio[0].title.as_deref(), Some("Ton"));
         assert_eq!(summary(Report::default()), Facts::default());
@@ -277,9 +296,12 @@ mod tests {
 
     #[test]
     fn nonsense_is_dropped() {
-        for nonsense in ["N/A", "-1", "inf", "NaN", "1e300"] {
+        for nonsense in ["N/A", "inf", "NaN", "1e300"] {
             assert_eq!(milliseconds(nonsense), None);
         }
+        let backwards = r#"{"format": {"duration": "-1"}}"#;
+        let facts = summary(serde_json::from_str(backwards).unwrap());
+        assert_eq!(facts.duration_ms, None);
         for nonsense in ["0/0", "1/0", "a/b", "", "1:0", "0:1", "99999999:1"] {
             assert_eq!(ratio(nonsense), None);
         }

@@ -150,6 +150,10 @@ async fn a_film_goes_on_with_fresh_tokens() {
     assert_eq!(told["troubles"], json!([]), "{told}");
     assert!(told["at"].as_f64().unwrap() > 16.0, "{told}");
     assert!(told["tokens"].as_u64().unwrap() >= 2, "{told}");
+    for kind in ["video", "audio"] {
+        let begins = told["begins"][kind].as_f64();
+        assert!(begins.is_some_and(|at| at.abs() < 0.03), "{told}");
+    }
 }
 
 /// What the fresh tokens are for.

@@ -13,6 +13,7 @@ mod ranges;
 mod readiness;
 mod resumable;
 mod support;
+mod synchronous;
 mod upload;
 mod video;
 mod worker;

@@ -10,7 +10,7 @@ use gateway::media::{Limits, MediaError, Tools, Wanted};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::video::{decoded, late_mp4, lavfi, make};
+use crate::video::{decoded, late_mp4, lavfi, make, probe, settings};
 use crate::world::World;
 
 mod unusual {
@@ -61,6 +61,15 @@ async fn unusual_videos_become_playable(world: Arc<World>) {
         let text = ["-i", path.to_str().unwrap(), "-map", "0", "-map", "1"];
         make("x.mkv", &[&PICTURE[..], &text, &h264].concat())
     };
+    let fast = lavfi("testsrc=size=320x240:rate=120:duration=0.5");
+    let later = [
+        "-vf",
+        "setpts='(N/120+3000*gte(N,59))/TB'",
+        "-c:v",
+        "libvpx",
+    ];
+    let whole = ["-fps_mode", "passthrough"];
+    let gap = make("x.mkv", &[&fast[..], &later, &whole].concat());
     let broadcast = [
         "-c:v",
         "mpeg2video",
@@ -97,6 +106,23 @@ async fn unusual_videos_become_playable(world: Arc<World>) {
             "320x240",
             120,
         ),
+        ("with a long gap", gap, "320x240", 31),
+        (
+            "anamorphic",
+            picture(
+                &[
+                    "-vf",
+                    "scale=720:480,setsar=32/27",
+                    "-c:v",
+                    "libx264",
+                    "-pix_fmt",
+                    "yuv420p",
+                ],
+                "x.mp4",
+            ),
+            "852x480",
+            50,
+        ),
         ("with subtitles", titled, "320x240", 50),
         ("broadcast", picture(&broadcast, "x.ts"), "426x240", 50),
     ];
@@ -118,6 +144,9 @@ async fn unusual_videos_become_playable(world: Arc<World>) {
         for poster in ["poster.jpg", "poster.webp", "thumbnails/1.jpg"] {
             assert!(folder.path().join(poster).is_file(), "{name}: {poster}");
         }
+        let poster = std::fs::read(folder.path().join("poster.jpg")).unwrap();
+        let shape = probe(&poster, "stream=width,height").replace(',', "x");
+        assert_eq!(shape, size, "{name}");
     }
 }
 
@@ -171,6 +200,36 @@ async fn harmful_videos_fail_with_a_reason(world: Arc<World>) {
     }
     let file = world.worked_on("fine", "video/mp4", late_mp4()).await;
     assert_eq!(file.status, FileStatus::Ready, "the worker goes on");
+}
+
+mod endless {
+    crate::world::on!(
+        what_takes_too_long_is_given_up_at_once,
+        sqlite,
+        Sqlite,
+        Embedded
+    );
+}
+
+async fn what_takes_too_long_is_given_up_at_once(world: Arc<World>) {
+    let mut settings = settings(&world);
+    let limits = Limits {
+        time: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    settings.studio.as_mut().unwrap().tools = Tools::find(limits).unwrap();
+    let long = lavfi("testsrc2=size=1920x1080:rate=60:duration=10");
+    let bytes = make("x.mp4", &[&long[..], &["-c:v", "mpeg4"]].concat());
+    let file = world
+        .worked_on_with("x.mp4", "video/mp4", bytes, settings)
+        .await;
+    assert_eq!(file.status, FileStatus::Failed);
+    assert_eq!(
+        file.reason.as_deref(),
+        Some("the video is not worked on: it takes more than 1 s")
+    );
+    let tried_once = "SELECT count(*) FROM jobs WHERE attempts = 1";
+    assert_eq!(world.count(tried_once).await, 1);
 }
 
 /// Something that is recognized as an MP4 by its first bytes.

@@ -23,6 +23,7 @@ on_both_databases!(
     what_browsers_do_not_play_is_encoded,
     only_what_is_wanted_is_made,
     sound_in_a_video_container_is_fine,
+    what_fits_goes_on_as_it_is,
     progress_is_told_while_it_lasts,
     a_failed_video_is_worked_on_again_when_asked,
 );
@@ -195,7 +196,7 @@ fn starts_late(bytes: &[u8]) -> bool {
 }
 
 /// What an independent look by ffprobe says of a stream.
-fn probe(bytes: &[u8], entries: &str) -> String {
+pub(crate) fn probe(bytes: &[u8], entries: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x");
     std::fs::write(&path, bytes).unwrap();
@@ -375,17 +376,26 @@ pub(crate) fn decoded(folder: &Path, playlist: &str) -> (usize, usize) {
 
 /// The sizes of a video's compressed pictures, in order.
 fn packets(bytes: &[u8]) -> Vec<u64> {
+    sizes(bytes, "v")
+}
+
+/// The sizes of a track's compressed pieces, in order: `v` for pictures, `a` for sound.
+fn sizes(bytes: &[u8], kind: &str) -> Vec<u64> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x");
     std::fs::write(&path, bytes).unwrap();
     let output = Command::new("ffprobe")
-        .args(["-v", "error", "-of", "csv=p=0", "-select_streams", "v"])
+        .args(["-v", "error", "-of", "csv=p=0", "-select_streams", kind])
         .args(["-show_entries", "packet=size"])
         .arg(Path::new(&path))
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| line.parse().unwrap()).collect()
+    text.lines()
+        .map(|line| line.trim_end_matches(','))
+        .filter(|line| !line.is_empty())
+        .map(|line| line.parse().unwrap())
+        .collect()
 }
 
 /// The durations of a rendition's segments.
@@ -543,6 +553,36 @@ async fn a_failed_video_is_worked_on_again_when_asked(world: Arc<World>) {
     worker.stop().await;
     assert_eq!((file.status, &file.reason), (FileStatus::Ready, &None));
     assert!(matches!(retry("ana").await, Err(FilesError::NotFailed)));
+}
+
+/// A stream's sound loses its headers and no more; a picture without enough places to begin at is
+/// encoded alone.
+async fn what_fits_goes_on_as_it_is(world: Arc<World>) {
+    let picture = lavfi("testsrc=size=320x240:rate=25:duration=24");
+    let sound = lavfi("sine=frequency=440:duration=24");
+    let codecs = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac"];
+    for (every, name) in [("50", "x.ts"), ("50", "x.mp4"), ("600", "x.mp4")] {
+        let keys = ["-g", every, "-keyint_min", every, "-sc_threshold", "0"];
+        let bytes = make(name, &[&picture[..], &sound, &codecs, &keys].concat());
+        let file = world.worked_on(name, "video/mp4", bytes.clone()).await;
+        assert_eq!((file.status, &file.reason), (FileStatus::Ready, &None));
+        let folder = world.downloaded(&file).await;
+        let of = |name: &str, kind| sizes(&std::fs::read(folder.path().join(name)).unwrap(), kind);
+        let copied = of("hls/240p/media.mp4", "v") == sizes(&bytes, "v");
+        assert_eq!(copied, every == "50" && name == "x.mp4", "{name}, {every}");
+        assert!(
+            segments(folder.path(), "240p").len() >= 6,
+            "{name}, {every}"
+        );
+        // Each piece's header is 7 bytes long.
+        let headers = if name == "x.ts" { 7 } else { 0 };
+        let pieces = sizes(&bytes, "a")
+            .iter()
+            .map(|piece| piece - headers)
+            .collect::<Vec<_>>();
+        assert_eq!(of("hls/audio-1/media.mp4", "a"), pieces, "{name}, {every}");
+        assert_eq!(of("faststart.mp4", "a"), pieces, "{name}, {every}");
+    }
 }
 
 async fn sound_in_a_video_container_is_fine(world: Arc<World>) {
