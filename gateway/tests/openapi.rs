@@ -55,6 +55,7 @@ fn every_operation_of_the_contract_is_there() {
         ("/v1/files/{file_id}", "delete"),
         ("/v1/files/{file_id}", "get"),
         ("/v1/files/{file_id}", "head"),
+        ("/v1/files/{file_id}/events", "get"),
         ("/v1/files/{file_id}/hls/master.m3u8", "get"),
         ("/v1/files/{file_id}/hls/{rendition}/{name}", "get"),
         ("/v1/files/{file_id}/metadata", "get"),
@@ -186,7 +187,7 @@ fn operations_without_a_token_in_the_query_need_bearer() {
     assert_eq!(scheme["scheme"], "bearer");
     each_operation(&document, |path, method, operation| {
         let signed_in = operation["security"] == json!([{"Bearer": []}]);
-        let with_token = ["/stream", "/hls/", "/poster", "/thumbnails"];
+        let with_token = ["/stream", "/hls/", "/poster", "/thumbnails", "/events"];
         let open = with_token.iter().any(|part| path.contains(part)) || method == "options";
         assert_eq!(signed_in, !open, "{method} {path}");
     });

@@ -192,6 +192,7 @@ REAL = {
     "DELETE /v1/files/{file_id}": by_id,
     "GET /v1/files/{file_id}/metadata": by_id,
     "POST /v1/files/{file_id}/retry": of_failed,
+    "GET /v1/files/{file_id}/events": of_film(),
     "GET /v1/files/{file_id}/poster": of_film(),
     "GET /v1/files/{file_id}/thumbnails.vtt": of_film(),
     "GET /v1/files/{file_id}/thumbnails/{name}": of_film(name="1.jpg"),

@@ -85,6 +85,47 @@ impl ApiResponse for Download {
     fn register(_registry: &mut Registry) {}
 }
 
+/// Server-Sent Events, each a `T`; or word that there will be none.
+pub struct Events<T>(Response, PhantomData<fn() -> T>);
+
+impl<T> Events<T> {
+    /// An answer that is a stream of them.
+    pub fn of(response: Response) -> Self {
+        Self(response, PhantomData)
+    }
+
+    /// There is nothing more to be told: an `EventSource` does not come back after that.
+    pub fn over() -> Self {
+        Self::of(NoContent.into_response())
+    }
+}
+
+impl<T: Send> IntoResponse for Events<T> {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl<T: ToJSON + Send> ApiResponse for Events<T> {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![
+                response(
+                    200,
+                    "Successful Response",
+                    "text/event-stream",
+                    T::schema_ref(),
+                ),
+                empty(204, "Nothing more to be told"),
+            ],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
 /// The statuses that an operation may fail with.
 pub trait Statuses {
     /// Besides 401, 403, 429, 500 and 503, which every operation has.

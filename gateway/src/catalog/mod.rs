@@ -18,6 +18,7 @@ mod migrate;
 mod outputs;
 mod pool;
 mod resumable;
+mod standing;
 mod sweep;
 mod usage;
 
@@ -32,6 +33,7 @@ pub use jobs::{Job, Lease};
 pub use media::MediaRow;
 pub use outputs::OutputRow;
 pub use resumable::{Advance, Fence, NewResumableRow, PartRow, ResumableRow};
+pub use standing::StandingRow;
 pub use usage::{Quota, QuotaExceeded, QuotaKind, Usage};
 
 use pool::Pool;

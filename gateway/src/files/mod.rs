@@ -27,7 +27,7 @@ pub use service::{Files, Settings};
 pub use tokens::Opened;
 pub use type_rules::{NoTypePattern, TypePattern, TypeRule, TypeRules};
 pub use upload::{BodyError, Earlier, Fingerprint, KeyHold, Repeat, UploadBatch};
-pub use video::{Made, Media, Metadata, Studio, VideoError, clear_scratch};
+pub use video::{Made, Media, Metadata, Standing, Studio, VideoError, clear_scratch};
 
 pub use crate::catalog::{Quota, QuotaExceeded, QuotaKind};
 pub use crate::media::{

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::upload::{Budget, part_bytes};
+use super::video::Watched;
 use super::{Quota, TypeRules};
 use crate::auth::policy::LocationAccess;
 use crate::catalog::Catalog;
@@ -47,6 +48,7 @@ pub struct Files {
     /// One permit per upload that may be in flight.
     pub(super) uploads: Arc<Semaphore>,
     pub(super) budget: Budget,
+    pub(super) watched: Watched,
     /// Undoings and deletions that go on after their request is gone.
     pub(super) background: TaskTracker,
 }
@@ -63,6 +65,7 @@ impl Files {
                 part_bytes(settings.max_file_bytes),
             ),
             settings: Arc::new(settings),
+            watched: Watched::default(),
             background: TaskTracker::new(),
         }
     }

@@ -35,7 +35,7 @@ fn on_path(program: &str) -> PathBuf {
 }
 
 /// Twenty seconds that no browser plays as they are (MPEG-4 part 2).
-fn film(folder: &Path) -> PathBuf {
+pub(crate) fn film(folder: &Path) -> PathBuf {
     let path = folder.join("film.mp4");
     let made = Command::new("ffmpeg")
         .args(["-loglevel", "error", "-f", "lavfi", "-i"])

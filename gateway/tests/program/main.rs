@@ -5,6 +5,7 @@ mod browser;
 mod commands;
 mod descriptors;
 mod dev;
+mod events;
 mod janitor;
 mod metrics;
 mod process;

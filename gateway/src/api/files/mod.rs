@@ -1,6 +1,7 @@
 //! The operations of the contract, one file per path.
 
 mod by_id;
+mod events;
 mod location;
 mod metadata;
 mod outputs;
@@ -32,6 +33,7 @@ pub fn api() -> impl OpenApi {
         location::LocationApi,
         by_id::ByIdApi,
         metadata::MetadataApi,
+        events::EventsApi,
         outputs::OutputsApi,
         upload::UploadApi,
     )

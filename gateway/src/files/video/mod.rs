@@ -6,6 +6,7 @@ mod outputs;
 mod publish;
 mod retry;
 mod scratch;
+mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ use scratch::Scratch;
 
 pub use outputs::{Media, Metadata};
 pub use scratch::clear_scratch;
+pub use watch::Standing;
+pub(super) use watch::Watched;
 
 const SOURCE: &str = "source";
 
