@@ -93,7 +93,9 @@ impl App {
             quota: backends.quota,
             uploads_in_flight: backends.uploads.in_flight,
             upload_memory_bytes: backends.uploads.memory_bytes,
+            uploads_unfinished: backends.uploads.max_unfinished,
             uploads_expire: backends.uploads.expire,
+            uploads_max_age: backends.uploads.max_age,
             locations: backends.access.locations,
             video,
         };

@@ -61,6 +61,15 @@ impl From<FilesError> for Problem {
             )
             .limit("uploads.inFlight", limit)
             .with(RETRY_AFTER, RETRY_SECONDS),
+            FilesError::TooManyUnfinished { limit } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_unfinished_uploads",
+                format!(
+                    "You have {limit} unfinished resumable uploads, the most that one caller may \
+                     have; finish some, or end them with DELETE"
+                ),
+            )
+            .limit("uploads.maxUnfinished", limit),
             FilesError::KeyInUse => Self::new(
                 StatusCode::CONFLICT,
                 "idempotency_key_in_use",

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::QuotaExceeded;
+use super::{QuotaExceeded, TooManyUnfinished};
 
 /// A database that did not do what it was asked. No message holds the URL or a value of a row.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +40,9 @@ pub enum CatalogError {
     /// More would be stored than a quota allows; nothing was changed.
     #[error(transparent)]
     Quota(#[from] QuotaExceeded),
+    /// The owner has as many unfinished uploads as one may have; nothing was changed.
+    #[error(transparent)]
+    Unfinished(#[from] TooManyUnfinished),
 }
 
 impl CatalogError {
@@ -49,9 +52,33 @@ impl CatalogError {
             Self::Url | Self::Connect(_) => "connect",
             Self::Migrate(_) => "migrate",
             Self::Quota(_) => "keep to the quota",
+            Self::Unfinished(_) => "keep to the limit of unfinished uploads",
             Self::Statement { action, .. }
             | Self::Timeout { action }
             | Self::Conflict { action } => action,
+        }
+    }
+
+    /// The rule that a transaction broke and was rolled back for, if that is what the driver's error
+    /// carries.
+    pub(super) fn or_rule(self) -> Self {
+        let Self::Statement {
+            source: sqlx::Error::Encode(source),
+            action,
+        } = self
+        else {
+            return self;
+        };
+        let source = match source.downcast::<QuotaExceeded>() {
+            Ok(exceeded) => return Self::Quota(*exceeded),
+            Err(source) => source,
+        };
+        match source.downcast::<TooManyUnfinished>() {
+            Ok(too_many) => Self::Unfinished(*too_many),
+            Err(source) => Self::Statement {
+                action,
+                source: sqlx::Error::Encode(source),
+            },
         }
     }
 
@@ -63,7 +90,8 @@ impl CatalogError {
             | Self::Migrate(_)
             | Self::Timeout { .. }
             | Self::Conflict { .. }
-            | Self::Quota(_) => {
+            | Self::Quota(_)
+            | Self::Unfinished(_) => {
                 return self.to_string();
             }
         };

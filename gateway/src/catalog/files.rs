@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::pool::{read, write};
-use super::usage::{TOTALS, usage};
-use super::{Answered, Catalog, CatalogError, Quota, QuotaExceeded, RequestKey};
+use super::usage::keep_to;
+use super::{Answered, Catalog, CatalogError, Quota, RequestKey};
 
 /// Where a row stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,17 +257,9 @@ impl Catalog {
                     .await?;
                 }
             }
-            if let Some(row) = rows.first().filter(|_| !quota.is_endless()) {
-                // All files of a request have one owner. What they add is counted already.
-                let totals = sqlx::query_as::<_, (String, i64, i64)>(TOTALS)
-                    .bind(&row.organization)
-                    .bind(&row.owner)
-                    .fetch_all(&mut *tx)
-                    .await?;
-                // As an error of the driver's: that is what rolls the transaction back.
-                quota
-                    .admits(&usage(totals))
-                    .map_err(|exceeded| sqlx::Error::Encode(exceeded.into()))?;
+            if let Some(row) = rows.first() {
+                // All files of a request have one owner.
+                keep_to!(tx, quota, row.id);
             }
             if let Some((request, answered)) = request {
                 sqlx::query_scalar::<_, String>(
@@ -290,17 +282,7 @@ impl Catalog {
                 source: sqlx::Error::RowNotFound,
                 action,
             } => CatalogError::Conflict { action },
-            CatalogError::Statement {
-                source: sqlx::Error::Encode(source),
-                action,
-            } => match source.downcast::<QuotaExceeded>() {
-                Ok(exceeded) => CatalogError::Quota(*exceeded),
-                Err(source) => CatalogError::Statement {
-                    action,
-                    source: sqlx::Error::Encode(source),
-                },
-            },
-            other => other,
+            other => other.or_rule(),
         })
     }
 

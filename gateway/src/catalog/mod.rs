@@ -32,7 +32,9 @@ pub use idempotency::{Answered, Claim, RequestKey};
 pub use jobs::{Job, Lease};
 pub use media::MediaRow;
 pub use outputs::OutputRow;
-pub use resumable::{Advance, Fence, NewResumableRow, PartRow, ResumableRow};
+pub use resumable::{
+    Advance, Allowance, Fence, NewResumableRow, PartRow, ResumableRow, Terms, TooManyUnfinished,
+};
 pub use standing::StandingRow;
 pub use usage::{Quota, QuotaExceeded, QuotaKind, Usage};
 

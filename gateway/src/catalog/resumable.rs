@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::files::{NewRow, Status};
 use super::pool::{read, write};
-use super::{Catalog, CatalogError};
+use super::usage::keep_to;
+use super::{Catalog, CatalogError, Quota};
 
 /// An upload in pieces, with what is known of its file.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -31,6 +32,9 @@ pub struct ResumableRow {
     pub status: Status,
     /// How long it will be, in bytes, once the client told.
     pub length: Option<i64>,
+    /// How many bytes were set aside for it, while its length is not known.
+    #[sqlx(try_from = "i64")]
+    pub reserved: u64,
     /// How many bytes are stored.
     #[sqlx(try_from = "i64")]
     pub upload_offset: u64,
@@ -59,8 +63,40 @@ pub struct ResumableRow {
     pub fence: i64,
     /// Until when its holder is believed to be at work.
     pub lease_until: Option<DateTime<Utc>>,
+    /// When it was begun.
+    pub created_at: DateTime<Utc>,
     /// When it expires unless somebody goes on with it.
     pub expires_at: DateTime<Utc>,
+}
+
+/// On what terms an upload is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// How long it will be, in bytes, if the client told.
+    pub length: Option<u64>,
+    /// What may be stored at most, if its length was not known so far.
+    pub quota: Quota,
+    /// Until when its holder is believed to be at work.
+    pub lease_until: DateTime<Utc>,
+    /// When it expires unless somebody goes on with it.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What the owner of a new upload may have.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowance {
+    /// What may be stored at most.
+    pub quota: Quota,
+    /// How many unfinished uploads.
+    pub unfinished: u32,
+}
+
+/// An owner has as many unfinished uploads as one may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the limit of {limit} unfinished uploads would be exceeded")]
+pub struct TooManyUnfinished {
+    /// The limit.
+    pub limit: u32,
 }
 
 /// An upload before its first byte.
@@ -135,16 +171,19 @@ macro_rules! touch {
 }
 
 impl Catalog {
-    /// Writes the rows of a new upload: the file's, `uploading`, and its own.
+    /// Writes the rows of a new upload: the file's, `uploading`, and its own, within what its owner
+    /// may have.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`CatalogError::Quota`], [`CatalogError::Unfinished`]; nothing is written then.
     pub async fn insert_resumable(
         &self,
         file: NewRow,
         upload: NewResumableRow,
+        allowance: Allowance,
     ) -> Result<(), CatalogError> {
-        write!(self, "record an upload", |tx| {
+        let inserted = write!(self, "record an upload", |tx| {
+            let owner = file.owner.clone();
             sqlx::query(
                 "INSERT INTO files (id, organization, owner, name, location, content_type, size, \
                  status, visibility, created_at, modified_at, touched_at) \
@@ -176,7 +215,20 @@ impl Catalog {
             .bind(upload.expires_at)
             .execute(&mut *tx)
             .await?;
-        })
+            let unfinished = sqlx::query_scalar::<_, i64>(
+                "SELECT reserved_files FROM usage_totals WHERE scope = 'owner' AND name = $1",
+            )
+            .bind(owner)
+            .fetch_one(&mut *tx)
+            .await?;
+            let limit = allowance.unfinished;
+            if unfinished > i64::from(limit) {
+                let too_many = TooManyUnfinished { limit };
+                return Err(sqlx::Error::Encode(too_many.into()));
+            }
+            keep_to!(tx, allowance.quota, file.id);
+        });
+        inserted.map_err(CatalogError::or_rule)
     }
 
     /// An upload, finished or not.
@@ -189,7 +241,7 @@ impl Catalog {
                 "SELECT r.file_id, f.organization, f.owner, f.location, f.content_type, f.status, \
              r.length, r.upload_offset, r.metadata, r.declared_type, r.part_size, r.next_part, \
              r.multipart_id, r.tail, r.tail_size, r.digest, r.video, r.fence, r.lease_until, \
-             r.expires_at FROM resumable_uploads r JOIN files f ON f.id = r.file_id \
+             r.reserved, f.created_at, r.expires_at FROM resumable_uploads r JOIN files f ON f.id = r.file_id \
              WHERE r.file_id = $1",
             )
             .bind(id)
@@ -197,24 +249,23 @@ impl Catalog {
         })
     }
 
-    /// Takes an upload that stands at `offset`, whoever holds it, and sets its length if it has none.
-    /// `None` when it does not stand there, has another length, expired, or is no longer uploading.
+    /// Takes an upload that stands at `offset`, whoever holds it, and sets its length if it has none,
+    /// within the quota. `None` when it does not stand there, has another length, expired, or is no
+    /// longer uploading.
     ///
     /// # Errors
-    /// When the database fails.
+    /// [`CatalogError::Quota`]; nothing changes then.
     pub async fn take_resumable(
         &self,
         id: Uuid,
         offset: u64,
-        length: Option<u64>,
-        lease_until: DateTime<Utc>,
-        expires_at: DateTime<Utc>,
+        terms: Terms,
     ) -> Result<Option<Fence>, CatalogError> {
         let number = write!(self, "take an upload", |tx| {
-            match touch!(tx, id, expires_at) {
+            match touch!(tx, id, terms.expires_at) {
                 false => None,
                 true => {
-                    sqlx::query_scalar::<_, i64>(
+                    let number = sqlx::query_scalar::<_, i64>(
                         "UPDATE resumable_uploads SET fence = fence + 1, \
                          length = COALESCE(length, $3), lease_until = $4, expires_at = $5 \
                          WHERE file_id = $1 AND upload_offset = $2 AND expires_at > $6 \
@@ -222,16 +273,58 @@ impl Catalog {
                     )
                     .bind(id)
                     .bind(signed(offset)?)
-                    .bind(length.map(signed).transpose()?)
-                    .bind(lease_until)
-                    .bind(expires_at)
+                    .bind(terms.length.map(signed).transpose()?)
+                    .bind(terms.lease_until)
+                    .bind(terms.expires_at)
                     .bind(Utc::now())
                     .fetch_optional(&mut *tx)
-                    .await?
+                    .await?;
+                    keep_to!(tx, terms.quota, id);
+                    number
                 }
             }
-        })?;
+        });
+        let number = number.map_err(CatalogError::or_rule)?;
         Ok(number.map(|number| Fence { id, number }))
+    }
+
+    /// Sets room aside for the first `bytes` bytes of an upload whose length is not known, within the
+    /// quota; false when the upload is no longer ours.
+    ///
+    /// # Errors
+    /// [`CatalogError::Quota`]; nothing changes then.
+    pub async fn reserve_resumable(
+        &self,
+        held: Fence,
+        bytes: u64,
+        quota: Quota,
+    ) -> Result<bool, CatalogError> {
+        let reserved = write!(self, "set room aside for an upload", |tx| {
+            // The file's row first, as everybody does.
+            let ours = sqlx::query(
+                "UPDATE files SET touched_at = touched_at WHERE id = $1 AND status = 'uploading'",
+            )
+            .bind(held.id)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected()
+                == 1
+                && sqlx::query(
+                    "UPDATE resumable_uploads SET \
+                     reserved = CASE WHEN reserved < $3 THEN $3 ELSE reserved END \
+                     WHERE file_id = $1 AND fence = $2",
+                )
+                .bind(held.id)
+                .bind(held.number)
+                .bind(signed(bytes)?)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected()
+                    == 1;
+            keep_to!(tx, quota, held.id);
+            ours
+        });
+        reserved.map_err(CatalogError::or_rule)
     }
 
     /// Says that its holder is still at work; false when it is no longer ours.

@@ -1,7 +1,7 @@
 //! What is stored, in total, and the quotas that hold it.
 //!
-//! Triggers keep the totals (migration 0004), so that they are right whoever writes a row. They are
-//! compared inside the transaction that makes files readable: by then its own files are counted, and
+//! Triggers keep the totals (migrations 0004 and 0009), so that they are right whoever writes a row.
+//! They are compared inside the transaction that adds to them: by then its own files are counted, and
 //! the totals' rows are locked until it ends, so a quota holds exactly however many come at once.
 
 use std::fmt;
@@ -22,7 +22,7 @@ pub struct Quota {
     pub owner_files: Option<u64>,
 }
 
-/// What is stored: files that can be read, not those on their way in or out.
+/// What is stored: files that can be read, and what was promised to unfinished uploads in pieces.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes in the whole organization.
@@ -109,8 +109,32 @@ impl Quota {
 }
 
 /// The statement that finds both totals.
-pub(super) const TOTALS: &str = "SELECT scope, bytes, files FROM usage_totals \
+const TOTALS: &str = "SELECT scope, bytes + reserved_bytes, files + reserved_files FROM usage_totals \
      WHERE (scope = 'organization' AND name = $1) OR (scope = 'owner' AND name = $2)";
+
+/// The same, of those whose a file is.
+pub(super) const TOTALS_OF_FILE: &str = "SELECT t.scope, t.bytes + t.reserved_bytes, t.files + t.reserved_files \
+     FROM usage_totals t JOIN files f ON (t.scope = 'organization' AND t.name = f.organization) \
+     OR (t.scope = 'owner' AND t.name = f.owner) WHERE f.id = $1";
+
+/// `keep_to!(tx, quota, id)`: ends the transaction when those whose a file is have more than their
+/// quota, with what it just wrote. As an error of the driver's: that is what rolls it back, and
+/// [`CatalogError::or_rule`] finds it there.
+macro_rules! keep_to {
+    ($tx:ident, $quota:expr, $id:expr) => {
+        if !$quota.is_endless() {
+            let totals =
+                sqlx::query_as::<_, (String, i64, i64)>($crate::catalog::usage::TOTALS_OF_FILE)
+                    .bind($id)
+                    .fetch_all(&mut *$tx)
+                    .await?;
+            $quota
+                .admits(&$crate::catalog::usage::usage(totals))
+                .map_err(|exceeded| sqlx::Error::Encode(exceeded.into()))?;
+        }
+    };
+}
+pub(super) use keep_to;
 
 /// The rows of [`TOTALS`] as one usage.
 pub(super) fn usage(totals: Vec<(String, i64, i64)>) -> Usage {
@@ -130,7 +154,7 @@ pub(super) fn usage(totals: Vec<(String, i64, i64)>) -> Usage {
 }
 
 impl Catalog {
-    /// What an organization and one of its owners have stored.
+    /// What an organization and one of its owners have stored or were promised.
     ///
     /// # Errors
     /// When the database fails.

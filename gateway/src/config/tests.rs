@@ -63,6 +63,8 @@ fn the_minimum_gets_the_documented_defaults() {
         DatabaseAddress::Sqlite("/data/catalog.db".into())
     );
     assert_eq!(config.backends.uploads.expire.as_secs(), 86_400);
+    assert_eq!(config.backends.uploads.max_age.as_secs(), 604_800);
+    assert_eq!(config.backends.uploads.max_unfinished, 100);
     assert_eq!(config.backends.database.max_connections, 10);
     assert_eq!(config.backends.uploads.max_file_bytes, 5_368_709_120);
     assert_eq!(config.backends.uploads.max_files, 100);

@@ -21,9 +21,15 @@ pub struct Uploads {
     /// `FILEGATEWAY_UPLOADS_MEMORY_BYTES`: how much memory the parts of all uploads may take up; 256
     /// MiB by default.
     pub memory_bytes: u64,
+    /// `FILEGATEWAY_UPLOADS_MAX_UNFINISHED`: how many unfinished resumable uploads each owner may have;
+    /// 100 by default.
+    pub max_unfinished: u32,
     /// `FILEGATEWAY_UPLOADS_EXPIRE_SECONDS`: how long an unfinished resumable upload may rest before
     /// it is gone; a day by default.
     pub expire: Duration,
+    /// `FILEGATEWAY_UPLOADS_MAX_AGE_SECONDS`: how long after its beginning an unfinished resumable
+    /// upload is gone, however often it was continued; a week by default.
+    pub max_age: Duration,
 }
 
 impl Uploads {
@@ -48,13 +54,22 @@ impl Uploads {
             24 * 3600,
             60..=365 * 24 * 3600,
         );
+        let max_unfinished =
+            reader.number("FILEGATEWAY_UPLOADS_MAX_UNFINISHED", 100, 1..=1_000_000);
+        let max_age = reader.number(
+            "FILEGATEWAY_UPLOADS_MAX_AGE_SECONDS",
+            7 * 24 * 3600,
+            60..=365 * 24 * 3600,
+        );
         Self {
             max_file_bytes,
             max_files: u32::try_from(max_files).unwrap_or(u32::MAX),
             types,
             in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
             memory_bytes,
+            max_unfinished: u32::try_from(max_unfinished).unwrap_or(u32::MAX),
             expire: Duration::from_secs(expire),
+            max_age: Duration::from_secs(max_age),
         }
     }
 }

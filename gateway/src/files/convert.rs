@@ -1,7 +1,7 @@
 //! Rows to records, errors of the layers below to ours.
 
 use crate::auth::policy::Visibility;
-use crate::catalog::{self, CatalogError, FileRow};
+use crate::catalog::{self, CatalogError, FileRow, TooManyUnfinished};
 use crate::store::StoreError;
 
 use super::{FileRecord, FileStatus, FilesError};
@@ -10,6 +10,9 @@ impl From<CatalogError> for FilesError {
     fn from(error: CatalogError) -> Self {
         match error {
             CatalogError::Quota(exceeded) => Self::QuotaExceeded(exceeded),
+            CatalogError::Unfinished(TooManyUnfinished { limit }) => {
+                Self::TooManyUnfinished { limit }
+            }
             error => Self::Catalog {
                 action: error.action(),
                 source: error.into(),

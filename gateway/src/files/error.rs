@@ -66,6 +66,12 @@ pub enum FilesError {
         /// The limit.
         limit: u32,
     },
+    /// The caller has as many unfinished uploads in pieces as one may have.
+    #[error("the caller has {limit} unfinished uploads already")]
+    TooManyUnfinished {
+        /// The limit.
+        limit: u32,
+    },
     /// A request with the same idempotency key is being carried out.
     #[error("a request with this idempotency key is being carried out")]
     KeyInUse,

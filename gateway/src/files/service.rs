@@ -31,8 +31,12 @@ pub struct Settings {
     pub uploads_in_flight: u32,
     /// How much memory the parts of all uploads may take up, in bytes.
     pub upload_memory_bytes: u64,
+    /// How many unfinished uploads in pieces an owner may have.
+    pub uploads_unfinished: u32,
     /// How long an unfinished upload in pieces may rest.
     pub uploads_expire: Duration,
+    /// How long after its beginning an unfinished upload in pieces ends, whatever happens to it.
+    pub uploads_max_age: Duration,
     /// Who may read a file by its location.
     pub locations: LocationAccess,
     /// Whether uploaded videos get a job; false when nobody would work on it.

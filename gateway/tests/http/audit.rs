@@ -113,6 +113,19 @@ impl World {
         assert!(changed > 0);
     }
 
+    /// Makes every upload so much older, as if it had been continued again and again.
+    pub(crate) async fn age_uploads(&self, by: chrono::TimeDelta) {
+        let past = |column: &str| match self.database_url.starts_with("sqlite") {
+            true => {
+                let seconds = by.num_seconds();
+                format!("strftime('%Y-%m-%dT%H:%M:%f+00:00', {column}, '-{seconds} seconds')")
+            }
+            false => format!("{column} - interval '{} seconds'", by.num_seconds()),
+        };
+        let begun = past("created_at");
+        assert!(execute!(self, "UPDATE files SET created_at = {begun}") > 0);
+    }
+
     /// Makes a file `uploading` again, as a gateway leaves it that dies before the commit.
     pub(crate) async fn uncommit(&self, path: &str) {
         let id = self.literal(path);

@@ -1,6 +1,5 @@
 //! Limits: refused with the right status, and a body that names the limit.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -11,15 +10,7 @@ use crate::forms::{content_type, file, form};
 use crate::gateway_under_test::Gateway;
 use crate::issuer::member;
 use crate::support::Answer;
-use crate::worlds::{Database, ObjectStore, Variables, within};
-
-async fn on_both<F>(limits: Variables<'_>, test: impl Fn(Arc<Gateway>) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    within(Database::Sqlite, ObjectStore::Versitygw, limits, &test).await;
-    within(Database::Postgres, ObjectStore::Minio, limits, &test).await;
-}
+use crate::worlds::on_both;
 
 async fn send(gateway: &Gateway, owner: &str, files: &[Vec<u8>]) -> Answer {
     let request = gateway.post("/v1/files").bearer_auth(member(owner));

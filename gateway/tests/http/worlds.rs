@@ -65,6 +65,16 @@ pub(crate) async fn within<F>(
     }
 }
 
+/// Runs `test` against a gateway with these variables on SQLite with versitygw, and then on PostgreSQL
+/// with MinIO.
+pub(crate) async fn on_both<F>(variables: Variables<'_>, test: impl Fn(Arc<Gateway>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    within(Database::Sqlite, ObjectStore::Versitygw, variables, &test).await;
+    within(Database::Postgres, ObjectStore::Minio, variables, &test).await;
+}
+
 /// `everywhere!(a, b)`: each test on SQLite with versitygw, and on PostgreSQL with MinIO.
 macro_rules! everywhere {
     ($($test:ident),* $(,)?) => { $(

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::Utc;
-use gateway::catalog::{Advance, NewResumableRow, NewRow, PartRow, Visibility};
+use gateway::catalog::{
+    Advance, Allowance, NewResumableRow, NewRow, PartRow, Quota, Terms, Visibility,
+};
 use gateway::files::{FileStatus, NewUpload, Piece, ResumableUpload};
 use uuid::Uuid;
 
@@ -91,14 +93,28 @@ async fn held(world: &World) -> Uuid {
         digest: vec![1],
         expires_at: Utc::now() + LEASE,
     };
-    world.catalog.insert_resumable(file, upload).await.unwrap();
+    let allowance = Allowance {
+        quota: Quota::default(),
+        unfinished: 100,
+    };
+    let insert = world.catalog.insert_resumable(file, upload, allowance);
+    insert.await.unwrap();
     id
+}
+
+fn terms(length: Option<u64>) -> Terms {
+    Terms {
+        length,
+        quota: Quota::default(),
+        lease_until: Utc::now() + LEASE,
+        expires_at: Utc::now() + LEASE,
+    }
 }
 
 async fn a_stale_holder_changes_nothing(world: Arc<World>) {
     let (catalog, id) = (&world.catalog, held(&world).await);
     let soon = Utc::now() + LEASE;
-    let take = |offset, length| catalog.take_resumable(id, offset, length, soon, soon);
+    let take = |offset, length| catalog.take_resumable(id, offset, terms(length));
     assert_eq!(take(1, None).await.unwrap(), None);
     assert_eq!(take(0, Some(99)).await.unwrap(), None);
     let stale = take(0, Some(100)).await.unwrap().unwrap();
@@ -149,11 +165,10 @@ async fn a_stale_holder_changes_nothing(world: Arc<World>) {
 
 async fn part_numbers_are_used_once(world: Arc<World>) {
     let (catalog, id) = (&world.catalog, held(&world).await);
-    let soon = Utc::now() + LEASE;
     let mut numbers = Vec::new();
     for _ in 0..3 {
         let held = catalog
-            .take_resumable(id, 0, None, soon, soon)
+            .take_resumable(id, 0, terms(None))
             .await
             .unwrap()
             .unwrap();

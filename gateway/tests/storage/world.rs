@@ -77,7 +77,9 @@ pub(crate) fn settings(organization: &str) -> Settings {
         quota: Quota::default(),
         uploads_in_flight: 256,
         upload_memory_bytes: 256 << 20,
+        uploads_unfinished: 100,
         uploads_expire: Duration::from_secs(3600),
+        uploads_max_age: Duration::from_secs(7 * 24 * 3600),
         locations: LocationAccess::Members,
         video: true,
     }

@@ -1,20 +1,21 @@
 //! Beginning.
 
+use chrono::Utc;
 use uuid::Uuid;
 
 use super::super::media_type::decide;
 use super::super::upload::Digest;
 use super::super::{Files, FilesError, name};
-use super::{NewUpload, ResumableUpload, in_future, part_size};
+use super::{NewUpload, ResumableUpload, part_size};
 use crate::auth::Caller;
-use crate::catalog::{NewResumableRow, NewRow, Visibility};
+use crate::catalog::{Allowance, NewResumableRow, NewRow, Visibility};
 
 impl Files {
     /// Begins an upload in pieces. One of no bytes is finished at once.
     ///
     /// # Errors
     /// [`FilesError::TooLarge`] when its length is beyond the limit, [`FilesError::QuotaExceeded`] when
-    /// it does not fit into what is left.
+    /// it does not fit into what is left, [`FilesError::TooManyUnfinished`].
     pub async fn create_resumable(
         &self,
         caller: &Caller,
@@ -24,7 +25,6 @@ impl Files {
         if new.length.is_some_and(|length| length > limit) {
             return Err(FilesError::TooLarge { index: 0, limit });
         }
-        self.expect(caller, new.length.unwrap_or(0)).await?;
         let content_type = decide(&[], new.file.declared_type.as_deref()).name;
         if new.length == Some(0) {
             self.admit(&content_type)?;
@@ -46,29 +46,21 @@ impl Files {
             declared_type: new.file.declared_type,
             part_size: part_size(new.length.unwrap_or(limit)),
             digest: Digest::default().save(),
-            expires_at: in_future(self.settings.uploads_expire),
+            expires_at: self.expiry(Utc::now()),
         };
-        self.catalog.insert_resumable(file, upload).await?;
+        let allowance = Allowance {
+            quota: self.settings.quota,
+            unfinished: self.settings.uploads_unfinished,
+        };
+        self.catalog
+            .insert_resumable(file, upload, allowance)
+            .await?;
         let created = self.find_resumable(caller, id).await;
         if created.is_err() {
             // The client does not learn where it is.
             self.terminate_resumable(caller, id).await.ok();
         }
         created
-    }
-
-    /// Refuses early what could never be committed: a file more, of so many bytes.
-    async fn expect(&self, caller: &Caller, bytes: u64) -> Result<(), FilesError> {
-        if self.settings.quota.is_endless() {
-            return Ok(());
-        }
-        let organization = &self.settings.organization;
-        let mut usage = self.catalog.usage(organization, &caller.subject).await?;
-        usage.bytes = usage.bytes.saturating_add(bytes);
-        usage.owner_bytes = usage.owner_bytes.saturating_add(bytes);
-        usage.files += 1;
-        usage.owner_files += 1;
-        Ok(self.settings.quota.admits(&usage)?)
     }
 
     /// Refuses a media type that is not taken.

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use chrono::{SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
 use super::super::convert::record;
 use super::super::upload::Digest;
@@ -53,7 +53,10 @@ impl Files {
                 return file.ok_or(FilesError::NotFound);
             }
             if let Some(held) = self.catalog.take_complete(id, in_future(LEASE)).await? {
-                let outcome = self.while_held(held, self.put_together(row)).await;
+                let expires_at = row.expires_at;
+                let outcome = self
+                    .while_held(held, expires_at, self.put_together(row))
+                    .await;
                 if outcome.is_err() {
                     self.catalog.release_resumable(held).await.ok();
                 }
@@ -66,15 +69,20 @@ impl Files {
         }
     }
 
-    /// Gives signs of life until the work is done.
-    async fn while_held<T>(&self, held: Fence, work: impl Future<Output = T>) -> T {
+    /// Gives signs of life until the work is done: also an upload that expires meanwhile is left to it.
+    async fn while_held<T>(
+        &self,
+        held: Fence,
+        expires_at: DateTime<Utc>,
+        work: impl Future<Output = T>,
+    ) -> T {
         let mut work = pin!(work);
         loop {
             tokio::select! {
                 done = &mut work => return done,
                 () = tokio::time::sleep(HOLD_EVERY) => {
-                    let expires_at = in_future(self.settings.uploads_expire);
-                    let hold = self.catalog.hold_resumable(held, in_future(LEASE), expires_at);
+                    let until = in_future(LEASE);
+                    let hold = self.catalog.hold_resumable(held, until, expires_at.max(until));
                     // Losing the lease does no harm: whoever has it does the same.
                     hold.await.ok();
                 }

@@ -23,7 +23,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub use arriving::{Algorithm, Checksum};
 pub use write::Piece;
 
-use super::{FileId, FileRecord, FilesError, NewFile};
+use super::{FileId, FileRecord, Files, FilesError, NewFile};
 use crate::catalog::{CatalogError, ResumableRow};
 use crate::store::{MAX_PARTS, StoreError};
 
@@ -57,7 +57,7 @@ pub struct ResumableUpload {
     pub length: Option<u64>,
     /// Its metadata as the client wrote it.
     pub metadata: String,
-    /// When it expires unless it is continued.
+    /// When it expires unless it is continued, and whatever happens at its greatest age.
     pub expires_at: DateTime<Utc>,
     /// The file, once the upload is finished.
     pub file: Option<FileRecord>,
@@ -73,6 +73,15 @@ impl ResumableUpload {
             expires_at: row.expires_at,
             file,
         }
+    }
+}
+
+impl Files {
+    /// When an upload that was begun at `begun` expires unless somebody goes on with it: never later
+    /// than at its greatest age, however often that happens.
+    fn expiry(&self, begun: DateTime<Utc>) -> DateTime<Utc> {
+        let rest = after(Utc::now(), self.settings.uploads_expire);
+        rest.min(after(begun, self.settings.uploads_max_age))
     }
 }
 
@@ -99,10 +108,14 @@ fn tails(location: &str) -> String {
 }
 
 fn in_future(wait: Duration) -> DateTime<Utc> {
+    after(Utc::now(), wait)
+}
+
+fn after(begin: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(wait)
         .ok()
-        .and_then(|wait| Utc::now().checked_add_signed(wait))
-        .unwrap_or_else(Utc::now)
+        .and_then(|wait| begin.checked_add_signed(wait))
+        .unwrap_or(begin)
 }
 
 /// What the store no longer has, an upload can't go on with: a lifecycle rule may have removed it.

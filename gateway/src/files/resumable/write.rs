@@ -7,7 +7,7 @@ use super::super::{BodyError, FileId, Files, FilesError};
 use super::writer::Writer;
 use super::{Checksum, LEASE, ResumableUpload, in_future, is_complete, length};
 use crate::auth::Caller;
-use crate::catalog::{ResumableRow, Status};
+use crate::catalog::{Quota, QuotaExceeded, ResumableRow, Status, Terms};
 
 /// Some bytes of an upload.
 pub struct Piece<S> {
@@ -59,13 +59,30 @@ impl Files {
         if piece.size.is_some_and(|size| size > limit) {
             return Err(self.overrun(length));
         }
+        let room = match length {
+            Some(_) => None,
+            None => self.room(&row).await?,
+        };
+        if let Some((_, exceeded)) =
+            room.filter(|(room, _)| piece.size.is_some_and(|size| size > *room))
+        {
+            return Err(exceeded.into());
+        }
         let in_flight = self.uploads.clone().try_acquire_owned();
         let most = self.settings.uploads_in_flight;
         let in_flight = in_flight.map_err(|_| FilesError::TooManyUploads { limit: most })?;
-        let expires_at = in_future(self.settings.uploads_expire);
+        let terms = Terms {
+            length,
+            quota: match row.length {
+                Some(_) => Quota::default(),
+                None => self.settings.quota,
+            },
+            lease_until: in_future(LEASE),
+            expires_at: self.expiry(row.created_at),
+        };
         let held = self
             .catalog
-            .take_resumable(id, row.upload_offset, length, in_future(LEASE), expires_at)
+            .take_resumable(id, row.upload_offset, terms)
             .await?;
         let Some(held) = held else {
             let row = self.continued(caller, id).await?;
@@ -81,7 +98,9 @@ impl Files {
             let row = files.catalog.find_resumable(id).await?;
             let row = row.filter(|row| row.fence == held.number);
             let row = row.ok_or(FilesError::UploadTaken)?;
-            Writer::new(files, row, held).write(piece, limit).await
+            Writer::new(files, row, held)
+                .write(piece, limit, room)
+                .await
         });
         let written = task.await.unwrap_or_else(|join| {
             Err(FilesError::Store {
@@ -102,6 +121,19 @@ impl Files {
         }
         let row = self.continued(caller, id).await?;
         self.settled(row).await
+    }
+
+    /// How many more bytes the quota lets into an upload whose length is not known, what was set aside
+    /// for it included.
+    async fn room(&self, row: &ResumableRow) -> Result<Option<(u64, QuotaExceeded)>, FilesError> {
+        let quota = self.settings.quota;
+        if quota.is_endless() {
+            return Ok(None);
+        }
+        let usage = self.catalog.usage(&row.organization, &row.owner).await?;
+        let own = row.reserved.saturating_sub(row.upload_offset);
+        let room = quota.room(&usage);
+        Ok(room.map(|(room, exceeded)| (room.saturating_add(own), exceeded)))
     }
 
     /// The length that both the catalogue and the client can mean.

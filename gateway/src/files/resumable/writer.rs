@@ -13,7 +13,7 @@ use super::super::{BodyError, Files, FilesError};
 use super::arriving::Arriving;
 use super::write::Piece;
 use super::{HOLD_EVERY, LEASE, SPARE_PARTS, gone, in_future, length, nonsense, tail_key};
-use crate::catalog::{Advance, Fence, PartRow, ResumableRow};
+use crate::catalog::{Advance, Fence, PartRow, QuotaExceeded, ResumableRow};
 use crate::causes::causes;
 use crate::store::{MAX_PARTS, MIN_PART_BYTES, MultipartUpload, UploadedPart};
 
@@ -58,13 +58,19 @@ impl Writer {
         }
     }
 
-    /// Stores a piece of at most `limit` bytes and lets go of the upload, whatever the outcome.
-    pub(super) async fn write<S>(mut self, piece: Piece<S>, limit: u64) -> Result<(), FilesError>
+    /// Stores a piece of at most `limit` bytes, and `room` if a quota ends it earlier, and lets go of
+    /// the upload, whatever the outcome.
+    pub(super) async fn write<S>(
+        mut self,
+        piece: Piece<S>,
+        limit: u64,
+        room: Option<(u64, QuotaExceeded)>,
+    ) -> Result<(), FilesError>
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin,
     {
         let holding = self.hold();
-        let outcome = self.write_all(piece, limit).await.map_err(gone);
+        let outcome = self.write_all(piece, limit, room).await.map_err(gone);
         drop(holding);
         // Parts on their way would outlive what comes next.
         self.sender = None;
@@ -84,6 +90,7 @@ impl Writer {
     /// Gives signs of life until the guard is dropped, and notices when the upload is lost.
     fn hold(&self) -> DropGuard {
         let (files, held, lost) = (self.files.clone(), self.held, self.lost.clone());
+        let begun = self.row.created_at;
         let done = CancellationToken::new();
         let guard = done.clone().drop_guard();
         self.tasks.spawn(async move {
@@ -92,7 +99,7 @@ impl Writer {
                     () = done.cancelled() => return,
                     () = tokio::time::sleep(HOLD_EVERY) => {}
                 }
-                let expires_at = in_future(files.settings.uploads_expire);
+                let expires_at = files.expiry(begun);
                 let hold = files
                     .catalog
                     .hold_resumable(held, in_future(LEASE), expires_at);
@@ -111,7 +118,12 @@ impl Writer {
         guard
     }
 
-    async fn write_all<S>(&mut self, piece: Piece<S>, limit: u64) -> Result<(), FilesError>
+    async fn write_all<S>(
+        &mut self,
+        piece: Piece<S>,
+        limit: u64,
+        room: Option<(u64, QuotaExceeded)>,
+    ) -> Result<(), FilesError>
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin,
     {
@@ -128,6 +140,7 @@ impl Writer {
         let tail = self.fetch_tail().await?;
         let body = Arriving::new(piece.body, self.lost.clone(), piece.checksum);
         let mut intake = Intake::resume(tail, digest, part_size, limit, body)
+            .within(room)
             .on(self.files.budget.clone(), memory);
         let ended = loop {
             let waiting = !self.sending.is_empty();
@@ -197,6 +210,7 @@ impl Writer {
         if self.sender.is_none() {
             self.sender = Some(self.begin(&bytes).await?);
         }
+        self.reserve(self.sent_end + bytes.len() as u64).await?;
         let number = self
             .files
             .catalog
@@ -212,6 +226,21 @@ impl Writer {
         self.sent_end += size;
         self.row.next_part = u64::from(number.unsigned_abs()) + 1;
         self.sending.push_back((size, digest.save()));
+        Ok(())
+    }
+
+    /// Has room set aside for the bytes before `end`, which an upload of known length has from the
+    /// start: nothing goes to the store that the quota does not let in.
+    async fn reserve(&mut self, end: u64) -> Result<(), FilesError> {
+        if self.row.length.is_some() || end <= self.row.reserved {
+            return Ok(());
+        }
+        let quota = self.files.settings.quota;
+        let reserve = self.files.catalog.reserve_resumable(self.held, end, quota);
+        if !reserve.await? {
+            return Err(FilesError::UploadTaken);
+        }
+        self.row.reserved = end;
         Ok(())
     }
 
@@ -300,7 +329,7 @@ impl Writer {
             digest: self.digest.clone(),
             parts: std::mem::take(&mut self.sent),
             tail: tail.clone(),
-            expires_at: in_future(self.files.settings.uploads_expire),
+            expires_at: self.files.expiry(self.row.created_at),
         };
         if !self
             .files
@@ -344,6 +373,7 @@ impl Writer {
         let tail = match size {
             0 => None,
             _ => {
+                self.reserve(end).await?;
                 let key = tail_key(&self.row);
                 let put = self
                     .files

@@ -4,6 +4,7 @@ mod client;
 mod continuing;
 mod ending;
 mod protocol;
+mod quota;
 mod real_client;
 mod replicas;
 mod statuses;
