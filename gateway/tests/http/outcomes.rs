@@ -1,14 +1,17 @@
 //! Many files, an honest answer for each (`?atomic=false`, `outcomes`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
+use reqwest::Body;
 use serde_json::{Value, json};
 
 use crate::forms::{content_type, file, form};
 use crate::gateway_under_test::Gateway;
 use crate::issuer::member;
 use crate::support::Answer;
-use crate::worlds::{Database, ObjectStore, within};
+use crate::worlds::{Database, ObjectStore, on_both, within};
 
 const LIMITS: [(&str, &str); 2] = [
     ("UPLOADS_MAX_FILE_BYTES", "1000"),
@@ -38,7 +41,8 @@ limited!(
     the_good_ones_are_kept_and_each_has_its_outcome,
     all_or_nothing_says_which_one_it_was,
     nothing_good_is_a_failure,
-    a_form_that_breaks_off_keeps_what_was_whole,
+    a_form_that_breaks_off_is_stored_by_its_repetition_alone,
+    a_client_that_leaves_is_stored_by_its_repetition_alone,
     every_stored_file_has_an_outcome,
 );
 
@@ -141,7 +145,8 @@ async fn nothing_good_is_a_failure(gateway: Arc<Gateway>) {
     gateway.world.assert_files(0).await;
 }
 
-async fn a_form_that_breaks_off_keeps_what_was_whole(gateway: Arc<Gateway>) {
+/// A form that ends too early, whatever its end looks like from here.
+fn cut() -> Vec<u8> {
     let mut body = [
         good("a"),
         good("b"),
@@ -149,13 +154,99 @@ async fn a_form_that_breaks_off_keeps_what_was_whole(gateway: Arc<Gateway>) {
     ]
     .concat();
     body.truncate(body.len() - 500);
-    let answer = send(&gateway, "?atomic=false", body).await;
+    body
+}
+
+fn whole() -> Vec<u8> {
+    form(&[
+        good("a"),
+        good("b"),
+        file("cut", "text/plain", &[b'c'; 900]),
+    ])
+}
+
+/// Sends a form under a key until the key is free: it is given back after the request before was
+/// undone.
+async fn retried(gateway: &Gateway, body: Vec<u8>) -> Answer {
+    for _ in 0..200 {
+        let request = gateway.post("/v1/files?atomic=false");
+        let request = request.bearer_auth(member("ana"));
+        let request = request.header("idempotency-key", "one");
+        let request = request.header("content-type", content_type());
+        let answer = Answer::to(request.body(body.clone())).await;
+        if answer.status != 409 {
+            return answer;
+        }
+        answer.assert_failure(409, "idempotency_key_in_use");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the key was never given back");
+}
+
+async fn assert_all_stored_once(gateway: &Gateway) {
+    let answer = retried(gateway, whole()).await;
     assert_eq!(answer.status, 200, "{}", answer.json());
-    assert_eq!(
-        outcomes(&answer.json()),
-        expected(&["stored", "stored", "multipart_malformed"])
+    assert_eq!(answer.header("idempotency-replayed"), None);
+    assert_eq!(outcomes(&answer.json()), expected(&["stored"; 3]));
+    gateway.world.assert_files(3).await;
+    let again = retried(gateway, whole()).await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.json(), answer.json());
+    gateway.world.assert_files(3).await;
+}
+
+async fn a_form_that_breaks_off_is_stored_by_its_repetition_alone(gateway: Arc<Gateway>) {
+    let answer = retried(&gateway, cut()).await;
+    answer.assert_invalid(&[(json!(["body"]), "multipart_malformed")]);
+    gateway.world.assert_files(0).await;
+    assert_all_stored_once(&gateway).await;
+}
+
+async fn a_client_that_leaves_is_stored_by_its_repetition_alone(gateway: Arc<Gateway>) {
+    let request = gateway.post("/v1/files?atomic=false");
+    let request = request
+        .bearer_auth(member("ana"))
+        .header("idempotency-key", "one")
+        .header("content-type", content_type());
+    let chunks = stream::iter([Ok(cut()), Err(std::io::Error::other("the client leaves"))]);
+    assert!(
+        request
+            .body(Body::wrap_stream(chunks))
+            .send()
+            .await
+            .is_err()
     );
-    gateway.world.assert_files(2).await;
+    assert_all_stored_once(&gateway).await;
+}
+
+/// The same, and its client is told: of an error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_too_slow_is_stored_by_its_repetition_alone() {
+    let pace = [("SERVER_BODY_SECONDS", "1")];
+    on_both(&pace, |gateway| async move {
+        let request = gateway.post("/v1/files?atomic=false");
+        let request = request
+            .bearer_auth(member("ana"))
+            .header("idempotency-key", "one")
+            .header("content-type", content_type());
+        let chunks = stream::iter([Ok::<_, std::io::Error>(cut())]).chain(stream::pending());
+        let answer = Answer::to(request.body(Body::wrap_stream(chunks))).await;
+        answer.assert_failure(408, "request_too_slow");
+        assert_all_stored_once(&gateway).await;
+    })
+    .await;
+}
+
+/// One file more than a request may have: nobody reads what follows, so there is nothing to keep.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_of_too_many_files_is_refused_whole() {
+    on_both(&[("UPLOADS_MAX_FILES", "2")], |gateway| async move {
+        let body = form(&[good("a"), good("b"), good("c"), good("d")]);
+        let answer = send(&gateway, "?atomic=false", body).await;
+        answer.assert_invalid(&[(json!(["body", "files"]), "too_long")]);
+        gateway.world.assert_files(0).await;
+    })
+    .await;
 }
 
 async fn every_stored_file_has_an_outcome(gateway: Arc<Gateway>) {

@@ -30,7 +30,7 @@ impl UploadApi {
     /// Upload Files Route
     ///
     /// Handles multiple file uploads: one part named `files` per file. Either all files of a
-    /// request are stored or none, unless `atomic=false`.
+    /// request are stored or none, unless `atomic=false`. Of a form that breaks off none is, ever.
     #[oai(
         path = "/v1/files",
         method = "post",
@@ -146,14 +146,10 @@ async fn fill(
             },
             Err(problem) => problem,
         };
-        // A form that is malformed from here on is the client's; what came before can be kept.
-        let keeps = !atomic && stored > 0 && problem.status().is_client_error();
+        // Nothing of a form is kept that was not read to its end, also where files may be left out: its
+        // client may be told of an error or of nothing at all, and will send the whole form again.
         refused.push(Refused { index, problem });
-        if !keeps {
-            return Err(failed(refused));
-        }
-        batch.leave_out().await;
-        break;
+        return Err(failed(refused));
     }
     match stored == 0 && !refused.is_empty() {
         true => Err(failed(refused)),
