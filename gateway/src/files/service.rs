@@ -29,7 +29,7 @@ pub struct Settings {
     pub quota: Quota,
     /// The most requests that upload at once, in this process.
     pub uploads_in_flight: u32,
-    /// How much memory the parts of all uploads may take up, in bytes.
+    /// How much memory the parts of all uploads may take up, in bytes; one caller's a quarter of it.
     pub upload_memory_bytes: u64,
     /// How many unfinished uploads in pieces an owner may have.
     pub uploads_unfinished: u32,

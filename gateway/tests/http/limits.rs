@@ -210,3 +210,40 @@ async fn large_uploads_wait_for_memory_and_all_get_through() {
     )
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_uploads_of_one_caller_leave_memory_to_the_others() {
+    // Memory for four parts, and eight uploads that hold one each for as long as they may.
+    let memory = [("UPLOADS_MEMORY_BYTES", "33554432")];
+    on_both(&memory, |gateway| async move {
+        let start = form(&[bytes(300_000)])[..200_000].to_vec();
+        let hang = |n: usize| {
+            let (gateway, start) = (gateway.clone(), start.clone());
+            tokio::spawn(async move {
+                let chunks = stream::iter([Ok::<_, std::io::Error>(start.clone())]);
+                let body = Body::wrap_stream(chunks.chain(stream::pending()));
+                if n.is_multiple_of(2) {
+                    let request = gateway.post("/v1/files").bearer_auth(member("ana"));
+                    let request = request.header("content-type", content_type());
+                    request.body(body).send().await.ok();
+                } else {
+                    let path = gateway.begin_upload(300_000).await;
+                    gateway.piece(&path, 0, body).send().await.ok();
+                }
+            })
+        };
+        let hanging: Vec<_> = (0..8).map(hang).collect();
+        while gateway.metric("uploads") < 8.0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let others = [bytes(20 << 20)];
+        let others = send(&gateway, "ben", &others);
+        let answer = tokio::time::timeout(Duration::from_secs(20), others).await;
+        assert_eq!(answer.unwrap().status, 200);
+        for upload in hanging {
+            upload.abort();
+        }
+    })
+    .await;
+}

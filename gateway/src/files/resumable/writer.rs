@@ -132,16 +132,17 @@ impl Writer {
         let digest = digest.ok_or_else(|| nonsense("its hash is none"))?;
         let part_size = usize::try_from(self.row.part_size)
             .map_err(|_| nonsense("its parts fit into no memory"))?;
+        let share = self.files.budget.of(&self.row.owner);
         // A tail is memory like any other part, from the moment that it is fetched.
         let memory = match self.row.tail_size {
             small if small <= FIRST_BUFFER_BYTES as u64 => None,
-            _ => Some(self.files.budget.take(part_size).await?),
+            _ => Some(share.take(part_size).await?),
         };
         let tail = self.fetch_tail().await?;
         let body = Arriving::new(piece.body, self.lost.clone(), piece.checksum);
         let mut intake = Intake::resume(tail, digest, part_size, limit, body)
             .within(room)
-            .on(self.files.budget.clone(), memory);
+            .on(share, memory);
         let ended = loop {
             let waiting = !self.sending.is_empty();
             // A part counts as soon as S3 has it, however slow the client is with the next one.

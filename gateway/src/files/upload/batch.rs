@@ -90,7 +90,8 @@ impl UploadBatch {
 
     /// Stores one more file, taking its bytes only as fast as the store does. At most three parts
     /// are in memory (24 MiB unless the longest allowed file needs larger parts), and the parts of
-    /// all uploads stay within [`Settings::upload_memory_bytes`](super::super::Settings).
+    /// all uploads stay within [`Settings::upload_memory_bytes`](super::super::Settings), those of one
+    /// caller within a quarter of it.
     ///
     /// # Errors
     /// [`FilesError::TooManyFiles`], [`FilesError::TooLarge`], [`FilesError::TypeNotAllowed`],
@@ -115,7 +116,7 @@ impl UploadBatch {
         let limit = self.files.settings.max_file_bytes;
         let mut intake = Intake::new(index, limit, body)
             .within(room)
-            .on(self.files.budget.clone(), None);
+            .on(self.files.budget.of(&self.owner), None);
         let first = intake.next().await?;
         let media_type = decide(&first.bytes, file.declared_type.as_deref());
         if let Err(rule) = self.files.settings.types.admit(&media_type.name) {

@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 
 use super::super::FilesError;
-use super::budget::{Budget, Grant};
+use super::budget::{Grant, Share};
 use super::digest::Digest;
 use crate::catalog::QuotaExceeded;
 use crate::store::MAX_PARTS;
@@ -39,7 +39,7 @@ pub(in crate::files) struct Intake<S> {
     limit: u64,
     /// How much fits into the quota, and which.
     room: Option<(u64, QuotaExceeded)>,
-    budget: Option<Budget>,
+    share: Option<Share>,
     part_bytes: usize,
     size: u64,
     digest: Digest,
@@ -78,7 +78,7 @@ where
             index,
             limit,
             room: None,
-            budget: None,
+            share: None,
             part_bytes: part_bytes(limit),
             size: 0,
             digest: Digest::default(),
@@ -108,9 +108,9 @@ where
         self
     }
 
-    /// Takes the memory of its parts from `budget`; of the first one, `memory` is taken already.
-    pub(in crate::files) fn on(mut self, budget: Budget, memory: Option<Grant>) -> Self {
-        self.budget = Some(budget);
+    /// Takes the memory of its parts from `share`; of the first one, `memory` is taken already.
+    pub(in crate::files) fn on(mut self, share: Share, memory: Option<Grant>) -> Self {
+        self.share = Some(share);
         self.memory = memory;
         self
     }
@@ -157,8 +157,8 @@ where
     }
 
     async fn take_memory(&mut self) -> Result<Option<Grant>, FilesError> {
-        match &self.budget {
-            Some(budget) => budget.take(self.part_bytes).await.map(Some),
+        match &self.share {
+            Some(share) => share.take(self.part_bytes).await.map(Some),
             None => Ok(None),
         }
     }
