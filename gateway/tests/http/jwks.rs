@@ -231,6 +231,41 @@ async fn rsa_and_ec_keys_discovered_and_cached() {
     .await;
 }
 
+/// Nobody is kept in a queue by an issuer that takes connections and says nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_issuer_costs_callers_an_answer_and_not_their_time() {
+    let issuer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", issuer.local_addr().unwrap());
+    let keys = format!("{url}/keys");
+    let variables = [
+        ("AUTH_ISSUER", url.as_str()),
+        ("AUTH_SECRET_FILE", ""),
+        ("AUTH_JWKS_URL", &keys),
+    ];
+    let pair = Pair::ec("e");
+    let header = Header {
+        kid: Some("e".to_owned()),
+        ..Header::new(Algorithm::ES256)
+    };
+    let claims = claims_with("ana", json!({"iss": url}));
+    let jwt = encode(&header, &claims, &pair.key).unwrap();
+    let test = |gateway: Arc<Gateway>| async move {
+        let ask = || {
+            gateway
+                .get(&format!("/v1/files/{UNKNOWN}"))
+                .bearer_auth(&jwt)
+        };
+        let answers = futures_util::future::join_all((0..30).map(|_| Answer::to(ask())));
+        // One fetch takes five seconds to give up, and thirty in a row more than two minutes.
+        let answers = tokio::time::timeout(Duration::from_secs(15), answers).await;
+        for answer in answers.unwrap() {
+            answer.assert_failure(503, "issuer_unavailable");
+            assert_eq!(answer.header("retry-after"), Some("5"));
+        }
+    };
+    within(Database::Sqlite, ObjectStore::Versitygw, &variables, test).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_others_are_refused() {
     let (rsa, ec) = (Pair::rsa("r"), Pair::ec("e"));

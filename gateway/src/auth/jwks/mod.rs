@@ -2,8 +2,10 @@
 //! names a key that is not among them.
 //!
 //! A flood of tokens with invented key ids costs the issuer one request per [`COOL_DOWN`]: only one
-//! task fetches at a time, the others wait for its answer and then look again. A failed fetch
-//! leaves the keys that are known in use: an issuer that is down must not sign everybody out.
+//! task fetches at a time, the others wait for its answer and then look again. Nobody waits for a
+//! second fetch, and while no keys are known, for none that has been silent for [`PATIENCE`]: a
+//! queue behind an issuer that does not answer would only grow. A failed fetch leaves the keys that
+//! are known in use: an issuer that is down must not sign everybody out.
 
 mod fetch;
 mod keys;
@@ -12,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::{Algorithm, DecodingKey};
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 use tracing::{info, warn};
 use url::Url;
 
@@ -32,6 +34,9 @@ const COOL_DOWN: Duration = Duration::from_secs(10);
 /// should not refuse callers for long.
 const FIRST_COOL_DOWN: Duration = Duration::from_secs(1);
 
+/// How long after its beginning a fetch is waited for while no set is known.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Where a JSON Web Key Set is published.
 #[derive(Debug, Clone)]
 pub enum Location {
@@ -48,7 +53,6 @@ pub enum Location {
 pub struct Jwks {
     fetcher: Fetcher,
     known: RwLock<Known>,
-    refreshing: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -56,6 +60,8 @@ struct Known {
     set: Option<Arc<KeySet>>,
     fetched: Option<Instant>,
     attempted: Option<Instant>,
+    /// Closed when the last fetch that was begun has ended.
+    fetching: Option<watch::Receiver<()>>,
 }
 
 /// Whether a set is to be fetched again.
@@ -96,7 +102,6 @@ impl Jwks {
         Ok(Self {
             fetcher: Fetcher::new(location)?,
             known: RwLock::default(),
-            refreshing: Mutex::default(),
         })
     }
 
@@ -116,13 +121,11 @@ impl Jwks {
     ) -> Result<DecodingKey, AuthError> {
         if let (Some(key), age) = self.look_up(kid, algorithm) {
             if age == Age::Due {
-                let jwks = self.clone();
-                tokio::spawn(async move { jwks.refresh(|_| false).await });
+                self.fetch();
             }
             return Ok(key);
         }
-        let is_known = |jwks: &Self| jwks.look_up(kid, algorithm).0.is_some();
-        let failure = self.refresh(is_known).await.err();
+        self.refresh().await;
         if let (Some(key), _) = self.look_up(kid, algorithm) {
             return Ok(key);
         }
@@ -132,10 +135,8 @@ impl Jwks {
             ));
         }
         Err(AuthError::KeysUnavailable {
-            source: match failure {
-                Some(failure) => Box::new(failure),
-                None => "the last fetch failed a moment ago".into(),
-            },
+            // Why a fetch failed, it says itself.
+            source: "no fetch has succeeded yet".into(),
         })
     }
 
@@ -146,7 +147,7 @@ impl Jwks {
     /// [`KeysTrouble`] when it can't be fetched.
     pub async fn check(self: &Arc<Self>) -> Result<(), KeysTrouble> {
         if !self.has_set() {
-            self.refresh(Self::has_set).await.ok();
+            self.refresh().await;
             return match self.has_set() {
                 true => Ok(()),
                 false => Err(KeysTrouble::IssuerUnreachable),
@@ -158,8 +159,7 @@ impl Jwks {
             (known.age(), is_too_old)
         };
         if age == Age::Due {
-            let jwks = self.clone();
-            tokio::spawn(async move { jwks.refresh(|_| false).await });
+            self.fetch();
         }
         if is_too_old {
             return Err(KeysTrouble::IssuerSilent);
@@ -178,35 +178,58 @@ impl Jwks {
         known.set.is_some()
     }
 
-    /// Fetches the set, unless `is_settled` says that another task did so while this one waited for
-    /// its turn, or a fetch was tried a moment ago.
-    async fn refresh(&self, is_settled: impl Fn(&Self) -> bool) -> Result<(), FetchError> {
-        let _alone = self.refreshing.lock().await;
-        if is_settled(self) {
-            return Ok(());
+    /// Fetches the set, unless that was tried a moment ago, and waits for it: for this fetch or the one
+    /// that is at work, and not for long while there is no set that could be used meanwhile.
+    async fn refresh(self: &Arc<Self>) {
+        let Some((mut ended, begun)) = self.fetch() else {
+            return;
+        };
+        // Nothing is ever sent: it changes by being closed.
+        let ended = ended.changed();
+        if self.has_set() {
+            ended.await.ok();
+        } else {
+            tokio::time::timeout_at((begun + PATIENCE).into(), ended)
+                .await
+                .ok();
         }
-        {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            if !known.may_fetch() {
-                return Ok(());
-            }
-            known.attempted = Some(Instant::now());
+    }
+
+    /// Begins to fetch the set, unless that was tried a moment ago. Gives back what is closed at the
+    /// end of the fetch that is at work now, and when it was begun.
+    fn fetch(self: &Arc<Self>) -> Option<(watch::Receiver<()>, Instant)> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let at_work = known.fetching.as_ref().zip(known.attempted);
+        if let Some((ended, begun)) = at_work.filter(|(ended, _)| ended.has_changed().is_ok()) {
+            return Some((ended.clone(), begun));
         }
+        if !known.may_fetch() {
+            return None;
+        }
+        let begun = Instant::now();
+        let (at_work, ended) = watch::channel(());
+        known.attempted = Some(begun);
+        known.fetching = Some(ended.clone());
+        let jwks = self.clone();
+        tokio::spawn(async move {
+            let _at_work = at_work;
+            jwks.fetch_now().await;
+        });
+        Some((ended, begun))
+    }
+
+    async fn fetch_now(&self) {
         match self.fetcher.fetch().await {
             Ok(set) => {
                 info!(keys = set.len(), "fetched the issuer's keys");
                 let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
                 known.set = Some(Arc::new(set));
                 known.fetched = Some(Instant::now());
-                Ok(())
             }
-            Err(error) => {
-                warn!(
-                    error = causes(&error),
-                    "the issuer's keys could not be fetched"
-                );
-                Err(error)
-            }
+            Err(error) => warn!(
+                error = causes(&error),
+                "the issuer's keys could not be fetched"
+            ),
         }
     }
 }
@@ -219,18 +242,30 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_known_key_does_not_wait_for_a_slow_issuer() {
-        // It takes connections and never answers.
+    impl Jwks {
+        /// As if it had fetched a set with the key `k`, long ago.
+        fn learn(&self) {
+            let key = json!({"kty": "EC", "crv": "P-256", "kid": "k",
+                "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"});
+            let published: keys::Published =
+                serde_json::from_value(json!({"keys": [key]})).unwrap();
+            self.known.write().unwrap().set = Some(Arc::new(KeySet::from(published)));
+        }
+    }
+
+    /// An issuer that takes connections and never answers.
+    fn silent() -> (TcpListener, Arc<Jwks>) {
         let issuer = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/keys", issuer.local_addr().unwrap());
-        let jwks = Arc::new(Jwks::new(Location::Url(Url::parse(&url).unwrap())).unwrap());
-        let key = json!({"kty": "EC", "crv": "P-256", "kid": "k",
-            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
-            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"});
-        let published: keys::Published = serde_json::from_value(json!({"keys": [key]})).unwrap();
-        jwks.known.write().unwrap().set = Some(Arc::new(KeySet::from(published)));
+        let jwks = Jwks::new(Location::Url(Url::parse(&url).unwrap()));
+        (issuer, Arc::new(jwks.unwrap()))
+    }
 
+    #[tokio::test]
+    async fn a_known_key_does_not_wait_for_a_slow_issuer() {
+        let (issuer, jwks) = silent();
+        jwks.learn();
         let started = Instant::now();
         for _ in 0..10 {
             assert!(jwks.find(Some("k"), Algorithm::ES256).await.is_ok());
@@ -243,5 +278,37 @@ mod tests {
             issuer.accept().is_err()
         });
         assert!(asked.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_behind_a_fetch_that_hangs() {
+        let (issuer, jwks) = silent();
+        let (at_work, begun) = jwks.fetch().unwrap();
+        jwks.known.write().unwrap().attempted = begun.checked_sub(PATIENCE);
+        for _ in 0..100 {
+            let found = jwks.find(Some("k"), Algorithm::ES256).await;
+            assert!(matches!(found, Err(AuthError::KeysUnavailable { .. })));
+        }
+        assert_eq!(jwks.check().await, Err(KeysTrouble::IssuerUnreachable));
+        assert!(at_work.has_changed().is_ok(), "its end was waited for");
+        issuer.accept().unwrap();
+        issuer.set_nonblocking(true).unwrap();
+        assert!(issuer.accept().is_err(), "it was asked twice");
+    }
+
+    #[tokio::test]
+    async fn keys_that_could_not_be_fetched_again_are_named() {
+        let (_issuer, jwks) = silent();
+        jwks.learn();
+        let fetched = |ago| {
+            let at = Instant::now().checked_sub(ago).unwrap();
+            jwks.known.write().unwrap().fetched = Some(at);
+        };
+        fetched(2 * MAX_AGE - Duration::from_secs(60));
+        assert_eq!(jwks.check().await, Ok(()));
+        fetched(2 * MAX_AGE + Duration::from_secs(1));
+        assert_eq!(jwks.check().await, Err(KeysTrouble::IssuerSilent));
+        // Whose key is known is still let in.
+        assert!(jwks.find(Some("k"), Algorithm::ES256).await.is_ok());
     }
 }
