@@ -1,13 +1,20 @@
 //! What the janitor asks.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::files::columns;
+use super::files::{Status, columns};
 use super::pool::read;
 use super::{Catalog, CatalogError, FileRow};
+
+#[derive(sqlx::FromRow)]
+struct Standing {
+    id: Uuid,
+    #[sqlx(try_from = "String")]
+    status: Status,
+}
 
 impl Catalog {
     /// Rows `uploading` that nobody has touched since `uploading`, and rows `deleting` that nobody
@@ -54,21 +61,21 @@ impl Catalog {
         .fetch_one(db))
     }
 
-    /// Which ids between `first` and `last` (both inclusive) have a row, in whatever status.
+    /// How the files stand whose ids are between `first` and `last` (both inclusive).
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn ids_between(
+    pub async fn statuses_between(
         &self,
         first: Uuid,
         last: Uuid,
-    ) -> Result<HashSet<Uuid>, CatalogError> {
-        let ids = read!(self, "list files", |db| sqlx::query_scalar::<_, Uuid>(
-            "SELECT id FROM files WHERE id >= $1 AND id <= $2"
+    ) -> Result<HashMap<Uuid, Status>, CatalogError> {
+        let rows = read!(self, "list files", |db| sqlx::query_as::<_, Standing>(
+            "SELECT id, status FROM files WHERE id >= $1 AND id <= $2"
         )
         .bind(first)
         .bind(last)
         .fetch_all(db))?;
-        Ok(ids.into_iter().collect())
+        Ok(rows.into_iter().map(|row| (row.id, row.status)).collect())
     }
 }

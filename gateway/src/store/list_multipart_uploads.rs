@@ -13,21 +13,33 @@ pub struct OpenUpload {
     pub initiated_at: Option<DateTime<Utc>>,
 }
 
+/// At most 1,000 open uploads, in the order of their keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenUploadPage {
+    /// The uploads.
+    pub uploads: Vec<OpenUpload>,
+    /// What to ask for the next page with: the last key. Absent on the last one.
+    pub next: Option<String>,
+}
+
 impl Store {
-    /// Lists up to 1,000 open uploads whose keys begin with `prefix`, from the first key on: a
-    /// caller that wants the rest aborts these and asks again.
+    /// Lists the open uploads whose keys begin with `prefix` and come after the key `after`. Of one key
+    /// that has several, a page's end may hide some until the others are gone: versitygw (1.8.0) refuses
+    /// every `upload-id-marker`, which would tell them apart.
     ///
     /// # Errors
     /// When the server does not answer with a list; see [`StoreError::is_unsupported`].
     pub async fn list_multipart_uploads(
         &self,
         prefix: &str,
-    ) -> Result<Vec<OpenUpload>, StoreError> {
+        after: Option<String>,
+    ) -> Result<OpenUploadPage, StoreError> {
         let output = self
             .client
             .list_multipart_uploads()
             .bucket(&self.bucket)
             .prefix(prefix)
+            .set_key_marker(after)
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("list uploads in parts", error))?;
@@ -47,6 +59,11 @@ impl Store {
                 })
             })
             .collect();
-        Ok(uploads)
+        Ok(OpenUploadPage {
+            uploads,
+            next: output
+                .next_key_marker
+                .filter(|_| output.is_truncated == Some(true)),
+        })
     }
 }

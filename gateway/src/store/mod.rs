@@ -24,7 +24,7 @@ pub use credentials::Keys;
 pub use error::StoreError;
 pub use get_object::Body;
 pub use head_bucket::BucketAnswer;
-pub use list_multipart_uploads::OpenUpload;
+pub use list_multipart_uploads::{OpenUpload, OpenUploadPage};
 pub use list_objects::{ObjectPage, StoredObject};
 pub use presign::Presented;
 pub use upload_part::UploadedPart;

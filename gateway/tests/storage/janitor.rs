@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use gateway::catalog::{NewRow, Visibility};
 use gateway::files::{NewFile, Swept, Tally};
 use uuid::Uuid;
@@ -16,9 +17,11 @@ everywhere!(
     a_running_upload_is_left_alone,
     many_janitors_beside_running_uploads_break_none,
     an_impatient_janitor_leaves_no_half_of_an_upload,
+    tails_of_finished_uploads_are_swept_and_others_stay,
 );
 
 on_both_databases!(
+    more_uploads_in_parts_than_one_page_are_settled,
     only_one_janitor_sweeps,
     a_dead_janitors_lease_ends,
     what_is_older_than_the_catalogue_stays,
@@ -303,4 +306,53 @@ async fn a_dead_janitors_lease_ends(world: Arc<World>) {
     assert!(world.files.sweep(DAY).await.unwrap().is_none());
     tokio::time::sleep(moment).await;
     assert!(world.files.sweep(DAY).await.unwrap().is_some());
+}
+
+/// A gateway that dies after it made a file readable leaves what only the upload needed.
+async fn tails_of_finished_uploads_are_swept_and_others_stay(world: Arc<World>) {
+    let file = world.upload("ana", NewFile::default(), pattern(10)).await;
+    let left = format!("acme/{}/tail/{}", file.id, Uuid::new_v4());
+    world.put(&left).await;
+    // What was made of it is no tail, whatever it is called.
+    let made = format!("acme/{}/tails", file.id);
+    world.put(&made).await;
+    let uploading = Uuid::new_v4();
+    world
+        .catalog
+        .insert_uploading(row(uploading))
+        .await
+        .unwrap();
+    let needed = format!("acme/{uploading}/tail/{}", Uuid::new_v4());
+    world.put(&needed).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    // Nobody knows yet whether the young are needed.
+    assert_eq!(
+        world.files.sweep(DAY).await.unwrap(),
+        Some(Swept::default())
+    );
+    world.catalog.touch(vec![uploading]).await.unwrap();
+    let swept = world.files.sweep(Duration::from_millis(900)).await.unwrap();
+    assert_eq!(swept.unwrap().objects, settled(1, 10));
+    let mut expected = [file.location, made, needed];
+    let mut objects = world.objects().await;
+    expected.sort();
+    objects.sort();
+    assert_eq!(objects, expected);
+}
+
+async fn more_uploads_in_parts_than_one_page_are_settled(world: Arc<World>) {
+    const COUNT: usize = 1_003;
+    let begun = (0..COUNT).map(|_| {
+        let world = world.clone();
+        async move {
+            let key = format!("acme/{}/original", Uuid::new_v4());
+            world.begin_parts(&key).await;
+        }
+    });
+    let begun = futures_util::stream::iter(begun).buffer_unordered(16);
+    begun.collect::<Vec<()>>().await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let swept = world.files.sweep(Duration::ZERO).await.unwrap();
+    assert_eq!(swept.unwrap().uploads, settled(COUNT as u64, 0));
+    assert_eq!(world.uploads("").await, []);
 }

@@ -2,7 +2,8 @@
 //!
 //! Safe beside running uploads: a row is written before its object and touched while its upload
 //! runs, so a row is only settled when nobody has touched it for `age`, and an object or upload is
-//! only deleted when it is older than `age` and has no row at all. Keys that are not of our form are
+//! only deleted when it is older than `age` and has no row at all, or is the tail of an upload that has
+//! ended. Keys that are not of our form are
 //! somebody else's and stay. Uploads in pieces say themselves when they expire. One janitor sweeps at a time, by a lease in the database.
 
 mod report;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::resumable::tails;
 use super::{Files, FilesError};
 use crate::catalog::{FileRow, Status};
 use crate::causes::causes;
@@ -167,11 +169,21 @@ impl Files {
     }
 
     async fn open_uploads(&self, prefix: &str) -> Result<Vec<OpenUpload>, FilesError> {
-        match self.store.list_multipart_uploads(prefix).await {
-            Ok(uploads) => Ok(uploads),
-            // Such a server cleans up by itself, or has no uploads that outlive a crash.
-            Err(error) if error.is_unsupported() => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
+        let (mut uploads, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.store.list_multipart_uploads(prefix, after.clone());
+            let page = match page.await {
+                Ok(page) => page,
+                // Such a server cleans up by itself, or has no uploads that outlive a crash.
+                Err(error) if error.is_unsupported() => return Ok(uploads),
+                Err(error) => return Err(error.into()),
+            };
+            uploads.extend(page.uploads);
+            // A server that gets nowhere would go on for ever.
+            if page.next.is_none() || page.next == after {
+                return Ok(uploads);
+            }
+            after = page.next;
         }
     }
 
@@ -209,10 +221,15 @@ impl Files {
             return Ok(());
         };
         // One query a page. Asked after the listing: an object that is listed had its row before.
-        let known = self.catalog.ids_between(first, last).await?;
+        let known = self.catalog.statuses_between(first, last).await?;
         for (id, object) in objects {
             let old = object.modified_at.is_some_and(|at| at < before);
-            if old && !known.contains(&id) {
+            let needed = match known.get(&id) {
+                None => false,
+                // The end of an upload may have left its tails.
+                Some(status) => *status == Status::Uploading || !self.is_tail(id, &object.key),
+            };
+            if old && !needed {
                 tally.find(object.size);
                 if mode == Mode::Settle {
                     let settled = self.store.delete_object(&object.key).await;
@@ -221,6 +238,11 @@ impl Files {
             }
         }
         Ok(())
+    }
+
+    /// Whether a key of a file's is that of bytes which only its upload needs.
+    fn is_tail(&self, id: Uuid, key: &str) -> bool {
+        key.starts_with(&tails(&format!("{}{id}/original", self.root())))
     }
 
     /// The file that a key belongs to, if it has our form.

@@ -100,7 +100,8 @@ fn tail_key(row: &ResumableRow) -> String {
     format!("{}{}", tails(&row.location), uuid::Uuid::new_v4())
 }
 
-fn tails(location: &str) -> String {
+/// Under which keys the tails of the upload to `location` lie.
+pub(super) fn tails(location: &str) -> String {
     let folder = location
         .rsplit_once('/')
         .map_or(location, |(folder, _)| folder);
