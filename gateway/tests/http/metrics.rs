@@ -10,7 +10,10 @@ use crate::issuer::member;
 use crate::support::Answer;
 use crate::worlds::everywhere;
 
-everywhere!(nobody_sees_what_the_gateway_and_its_object_store_do);
+everywhere!(
+    nobody_sees_what_the_gateway_and_its_object_store_do,
+    bytes_in_pieces_count_as_those_of_forms_do,
+);
 
 impl Gateway {
     /// The value of a metric, by its name without the prefix and with its labels; 0 when it was
@@ -73,4 +76,26 @@ async fn nobody_sees_what_the_gateway_and_its_object_store_do(gateway: Arc<Gatew
     assert_eq!(gateway.metric(&format!("{requests}\"5xx\"}}")), 1.0);
     let durations = "request_duration_seconds_count{operation=\"/v1/files/{file_id}\"}";
     assert_eq!(gateway.metric(durations), 3.0);
+}
+
+async fn bytes_in_pieces_count_as_those_of_forms_do(gateway: Arc<Gateway>) {
+    let path = gateway.begin_upload(3000).await;
+    assert_eq!(gateway.metric("received_bytes_total"), 0.0);
+    assert_eq!(gateway.append(&path, 0, &[7; 1000]).await.status, 204);
+    assert_eq!(gateway.metric("received_bytes_total"), 1000.0);
+    assert_eq!(gateway.metric("uploads"), 0.0);
+    let piece = gateway.open_piece(&path, 1000);
+    piece.feed(&[7; 500]).await;
+    gateway.assert_soon("uploads", 1.0).await;
+    gateway.assert_soon("received_bytes_total", 1500.0).await;
+    piece.break_off().await;
+    gateway.assert_soon("uploads", 0.0).await;
+    // With the creation, too.
+    let request = gateway
+        .tus("ana", reqwest::Method::POST, "/v1/uploads")
+        .header("upload-length", 10)
+        .header("content-type", "application/offset+octet-stream");
+    let answer = Answer::to(request.body(vec![7; 10])).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(gateway.metric("received_bytes_total"), 1510.0);
 }

@@ -21,6 +21,7 @@ use super::params::{Header, Path};
 use super::problem::{FieldError, Problem};
 use super::state::State;
 use crate::files::{FilesError, NewUpload, Piece};
+use crate::telemetry::metrics::InFlight;
 use answers::{Answer, acknowledged, capabilities, created, standing};
 use body::PieceBody;
 pub use protocol::Protocol;
@@ -139,6 +140,7 @@ impl UploadsApi {
         if !with_bytes || upload.file.is_some() {
             return Ok(created(&upload));
         }
+        let _at_work = InFlight::new(&state.metrics().uploads);
         let piece = Piece {
             offset: 0,
             length: None,
@@ -226,6 +228,7 @@ impl UploadsApi {
         if !headers::is_piece(request) {
             return Err(headers::wrong_type().into());
         }
+        let _at_work = InFlight::new(&state.metrics().uploads);
         let piece = Piece {
             offset: headers::offset(request)?,
             length: headers::length(request)?,
