@@ -49,10 +49,15 @@ impl Process {
 
     /// Waits for its end: whether it ended well.
     pub(crate) fn ends_well(&mut self) -> bool {
+        self.end() == Some(0)
+    }
+
+    /// Waits for its end: the status that it ended with, unless a signal killed it.
+    pub(crate) fn end(&mut self) -> Option<i32> {
         let deadline = Instant::now() + Duration::from_secs(40);
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
-                return status.success();
+                return status.code();
             }
             assert!(Instant::now() < deadline, "the process does not end");
             std::thread::sleep(Duration::from_millis(20));

@@ -103,3 +103,33 @@ async fn a_connection_at_rest_does_not_hold_up_the_end() {
     drop((http, silent));
     served.take_down().await;
 }
+
+/// Who says it twice does not want to wait for a transfer that never ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn told_twice_it_ends_at_once() {
+    let patience = [("FILEGATEWAY_SERVER_STOP_SECONDS", "3600")];
+    let mut served = Served::start_with("info", &patience).await;
+    let head = "--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a\"\r\n\r\n";
+    let frames = [head.as_bytes().to_vec(), vec![7; 20 << 20]];
+    let frames = stream::iter(frames.map(Ok::<_, std::io::Error>)).chain(stream::pending());
+    let upload = Client::new()
+        .post(format!("{}/v1/files", served.url))
+        .bearer_auth(member())
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(Body::wrap_stream(frames));
+    let upload = tokio::spawn(upload.send());
+    while served.uploads().await == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    served.process.terminate();
+    // It is still at work, and takes nobody new.
+    let health = format!("{}/healthz", served.url);
+    while Client::new().get(&health).send().await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!upload.is_finished());
+    served.process.terminate();
+    assert_eq!(served.process.end(), Some(143));
+    upload.await.unwrap().unwrap_err();
+    served.take_down().await;
+}
