@@ -233,9 +233,7 @@ async fn slow_uploads_of_one_caller_leave_memory_to_the_others() {
             })
         };
         let hanging: Vec<_> = (0..8).map(hang).collect();
-        while gateway.metric("uploads") < 8.0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        gateway.assert_soon("uploads", 8.0).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         let others = [bytes(20 << 20)];
         let others = send(&gateway, "ben", &others);

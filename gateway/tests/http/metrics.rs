@@ -27,7 +27,7 @@ impl Gateway {
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
-    async fn assert_soon(&self, name: &str, expected: f64) {
+    pub(crate) async fn assert_soon(&self, name: &str, expected: f64) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.metric(name) != expected {
             assert!(Instant::now() < deadline, "{name} is {}", self.metric(name));

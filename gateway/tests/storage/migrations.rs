@@ -129,6 +129,77 @@ macro_rules! a_life_of_a_file {
     }};
 }
 
+/// An upload in pieces, in the words of the release before the reservations (migration 0009).
+macro_rules! an_upload_in_pieces {
+    ($pool:expr, $status:literal, $length:expr, $offset:literal) => {{
+        let (id, now) = (Uuid::new_v4(), Utc::now());
+        let is_ready = $status == "ready";
+        sqlx::query(
+            "INSERT INTO files (id, organization, owner, name, location, content_type, size, \
+             sha256, status, visibility, created_at, modified_at, touched_at) \
+             VALUES ($1, 'acme', 'ana', 'a', $2, 'text/plain', $3, $4, $5, 'private', $6, $6, $6)",
+        )
+        .bind(id)
+        .bind(format!("acme/{id}/original"))
+        .bind(if is_ready { $offset } else { 0_i64 })
+        .bind(is_ready.then(|| vec![1_u8; 32]))
+        .bind($status)
+        .bind(now)
+        .execute($pool)
+        .await
+        .unwrap();
+        sqlx::query(
+            "INSERT INTO resumable_uploads (file_id, length, upload_offset, metadata, part_size, \
+             next_part, tail_size, digest, video, fence, expires_at) \
+             VALUES ($1, $2, $3, '', 10, 1, 0, $4, $5, 0, $6)",
+        )
+        .bind(id)
+        .bind($length)
+        .bind($offset)
+        .bind(vec![1_u8])
+        .bind(false)
+        .bind(now)
+        .execute($pool)
+        .await
+        .unwrap();
+    }};
+}
+
+/// Fails unless the organization and its only owner have these bytes and files, stored and promised.
+macro_rules! assert_totals {
+    ($pool:expr, $stored:expr, $reserved:expr) => {{
+        let totals = sqlx::query_as::<_, (i64, i64, i64, i64)>(
+            "SELECT bytes, files, reserved_bytes, reserved_files FROM usage_totals",
+        );
+        let of = ($stored.0, $stored.1, $reserved.0, $reserved.1);
+        assert_eq!(totals.fetch_all($pool).await.unwrap(), [of, of]);
+    }};
+}
+
+/// What unfinished uploads were promised by the release before counts, and what it promises still.
+macro_rules! promises_of_before_count {
+    ($pool:expr, $url:expr) => {{
+        an_upload_in_pieces!($pool, "uploading", Some(70_i64), 20_i64);
+        an_upload_in_pieces!($pool, "uploading", None::<i64>, 5_i64);
+        an_upload_in_pieces!($pool, "deleting", Some(1000_i64), 10_i64);
+        an_upload_in_pieces!($pool, "ready", Some(7_i64), 7_i64);
+        bring_up_to_date($url).await;
+        assert_totals!($pool, (7, 1), (75, 2));
+        an_upload_in_pieces!($pool, "uploading", Some(30_i64), 0_i64);
+        assert_totals!($pool, (7, 1), (105, 3));
+        let ended = sqlx::query("UPDATE files SET status = 'deleting' WHERE status = 'uploading'");
+        assert_eq!(ended.execute($pool).await.unwrap().rows_affected(), 3);
+        assert_totals!($pool, (7, 1), (0, 0));
+        let gone = sqlx::query("DELETE FROM files");
+        gone.execute($pool).await.unwrap();
+        assert_totals!($pool, (0, 0), (0, 0));
+        an_upload_in_pieces!($pool, "uploading", Some(30_i64), 0_i64);
+        let gone = sqlx::query("DELETE FROM files");
+        gone.execute($pool).await.unwrap();
+        assert_totals!($pool, (0, 0), (0, 0));
+    }};
+}
+
 async fn bring_up_to_date(url: &str) {
     let settings = Settings {
         url: url.into(),
@@ -143,13 +214,7 @@ async fn bring_up_to_date(url: &str) {
 async fn the_first_release_goes_on_beside_the_newest_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/catalog.db", folder.path().display());
-    let pool = SqlitePool::connect(&format!("{url}?mode=rwc"))
-        .await
-        .unwrap();
-    let mut connection = pool.acquire().await.unwrap();
-    let first = SQLITE.run_direct(Some(1), &mut *connection, false);
-    first.await.unwrap();
-    drop(connection);
+    let pool = sqlite_at(1, &url).await;
     a_life_of_a_file!(&pool);
     bring_up_to_date(&url).await;
     // With the statements that it had prepared before.
@@ -158,22 +223,59 @@ async fn the_first_release_goes_on_beside_the_newest_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_release_goes_on_beside_the_newest_on_postgres() {
-    let admin_url = variable("FGW_TEST_POSTGRES_URL");
-    let mut admin = PgConnection::connect(&admin_url).await.unwrap();
-    let name = format!("test-{}", Uuid::new_v4().simple());
-    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE \"{name}\""));
-    sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
-    let mut url = Url::parse(&admin_url).unwrap();
-    url.set_path(&name);
-    let pool = PgPool::connect(url.as_str()).await.unwrap();
-    let mut connection = pool.acquire().await.unwrap();
-    let first = POSTGRES.run_direct(Some(1), &mut *connection, false);
-    first.await.unwrap();
-    drop(connection);
+    let (name, url, pool) = postgres_at(1).await;
     a_life_of_a_file!(&pool);
     bring_up_to_date(url.as_str()).await;
     a_life_of_a_file!(&pool);
     pool.close().await;
-    let drop = sqlx::AssertSqlSafe(format!("DROP DATABASE \"{name}\" WITH (FORCE)"));
-    sqlx::raw_sql(drop).execute(&mut admin).await.unwrap();
+    administer(&format!("DROP DATABASE \"{name}\" WITH (FORCE)")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promises_of_before_count_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}/catalog.db", folder.path().display());
+    let pool = sqlite_at(8, &url).await;
+    promises_of_before_count!(&pool, &url);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promises_of_before_count_on_postgres() {
+    let (name, url, pool) = postgres_at(8).await;
+    promises_of_before_count!(&pool, url.as_str());
+    pool.close().await;
+    administer(&format!("DROP DATABASE \"{name}\" WITH (FORCE)")).await;
+}
+
+/// A new database with the schema of a version.
+async fn sqlite_at(version: i64, url: &str) -> SqlitePool {
+    let pool = SqlitePool::connect(&format!("{url}?mode=rwc"))
+        .await
+        .unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    let migrated = SQLITE.run_direct(Some(version), &mut *connection, false);
+    migrated.await.unwrap();
+    drop(connection);
+    pool
+}
+
+/// The same, with its name and URL.
+async fn postgres_at(version: i64) -> (String, Url, PgPool) {
+    let name = format!("test-{}", Uuid::new_v4().simple());
+    administer(&format!("CREATE DATABASE \"{name}\"")).await;
+    let mut url = Url::parse(&variable("FGW_TEST_POSTGRES_URL")).unwrap();
+    url.set_path(&name);
+    let pool = PgPool::connect(url.as_str()).await.unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    let migrated = POSTGRES.run_direct(Some(version), &mut *connection, false);
+    migrated.await.unwrap();
+    drop(connection);
+    (name, url, pool)
+}
+
+async fn administer(statement: &str) {
+    let url = variable("FGW_TEST_POSTGRES_URL");
+    let mut admin = PgConnection::connect(&url).await.unwrap();
+    let statement = sqlx::AssertSqlSafe(statement.to_owned());
+    sqlx::raw_sql(statement).execute(&mut admin).await.unwrap();
 }
