@@ -8,6 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::bucket::BucketDefaults;
 use crate::exposure::ExposureRules;
 use crate::monitoring::MonitoringRules;
 use crate::network::NetworkRules;
@@ -56,6 +57,9 @@ use crate::reference::SecretReference;
 pub struct FileGatewayClassSpec {
     /// The S3 server that buckets are made on.
     pub object_store: ObjectStore,
+    /// How buckets are set up where a FileGateway says nothing.
+    #[serde(default)]
+    pub bucket: BucketDefaults,
     /// The server that speaks the AWS IAM API, for users and keys that can touch one bucket alone.
     pub iam: IamServer,
     /// The PostgreSQL server that databases are made on. Without it gateways of this class can

@@ -11,6 +11,9 @@ pub const READY: &str = "Ready";
 pub const ACCEPTED: &str = "Accepted";
 /// The bucket exists and is ours to use.
 pub const BUCKET_READY: &str = "BucketReady";
+/// The bucket is set up as the spec and its class say. Not part of [`READY`]: what a server can't do keeps
+/// no gateway from running.
+pub const BUCKET_CONFIGURED: &str = "BucketConfigured";
 /// The S3 user and key exist and can touch the bucket alone.
 pub const CREDENTIALS_READY: &str = "CredentialsReady";
 /// The database and its role exist.
@@ -50,6 +53,20 @@ pub mod reason {
     pub const BUCKET_NOT_FOUND: &str = "BucketNotFound";
     /// A bucket of that name exists in an account that is not ours.
     pub const NAME_TAKEN: &str = "NameTaken";
+    /// The bucket is set up as asked.
+    pub const IN_SYNC: &str = "InSync";
+    /// The server can't keep former contents of objects.
+    pub const VERSIONING_UNSUPPORTED: &str = "VersioningUnsupported";
+    /// The server can't encrypt in the way that is asked for.
+    pub const ENCRYPTION_UNSUPPORTED: &str = "EncryptionUnsupported";
+    /// The server has no CORS rules.
+    pub const CORS_UNSUPPORTED: &str = "CORSUnsupported";
+    /// The server can't delete by itself what is asked for.
+    pub const LIFECYCLE_UNSUPPORTED: &str = "LifecycleUnsupported";
+    /// The server can't keep objects from being made public.
+    pub const PUBLIC_ACCESS_BLOCK_UNSUPPORTED: &str = "PublicAccessBlockUnsupported";
+    /// The server knows the setting and refused its value.
+    pub const SETTING_REFUSED: &str = "SettingRefused";
     /// The server refused the operator's own credentials.
     pub const ACCESS_DENIED: &str = "AccessDenied";
     /// The server could not be reached or answered that it can't serve.
@@ -88,7 +105,8 @@ pub mod reason {
     pub const ROLLOUT_IN_PROGRESS: &str = "RolloutInProgress";
     /// The Deployment made no progress for its deadline.
     pub const PROGRESS_DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
-    /// The gateway is not to be reached from outside of the cluster.
+    /// `RouteReady`: the gateway is not to be reached from outside of the cluster. `BucketConfigured`: the
+    /// bucket is left as it is.
     pub const NOT_REQUESTED: &str = "NotRequested";
     /// The Ingress is written, or the HTTPRoute accepted by its Gateway.
     pub const ROUTE_ACCEPTED: &str = "RouteAccepted";

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{AccessSpec, CorsSpec, Delivery, TokensSpec};
 use crate::auth::AuthSpec;
+use crate::bucket::BucketSpec;
 use crate::exposure::ExposureSpec;
 use crate::limits::{QuotaSpec, UploadsSpec};
 use crate::scaling::ScalingSpec;
@@ -70,6 +71,8 @@ use crate::video::VideoSpec;
     .message("spec.video.worker.resources: with SQLite the gateway's one pod works on videos itself; write spec.resources instead"))]
 #[x_kube(validation = Rule::new("!has(self.uploads.memory) || !isQuantity(string(self.uploads.memory)) || (has(self.resources) ? (!has(self.resources.limits) || !('memory' in self.resources.limits) || !isQuantity(string(self.resources.limits['memory'])) || quantity(string(self.uploads.memory)).add(quantity(string(self.uploads.memory))).compareTo(quantity(string(self.resources.limits['memory']))) <= 0) : quantity(string(self.uploads.memory)).compareTo(quantity('256Mi')) <= 0)")
     .message("spec.uploads.memory: it is more than half of the memory that pods may use; write less, or at least twice as much in spec.resources.limits.memory"))]
+#[x_kube(validation = Rule::new("!has(self.bucket.lifecycle) || !has(self.bucket.lifecycle.abortUploadsDays) || self.bucket.lifecycle.abortUploadsDays * 86400 > self.uploads.expireSeconds")
+    .message("spec.bucket.lifecycle.abortUploadsDays: it would end uploads that spec.uploads.expireSeconds keeps open; write more days, or fewer seconds there"))]
 pub struct FileGatewaySpec {
     /// The FileGatewayClass that says where buckets and databases live. Can't be changed.
     /// Default: `default`.
@@ -163,31 +166,6 @@ pub struct FileGatewaySpec {
 
 fn default_class() -> String {
     "default".into()
-}
-
-/// The bucket of a gateway.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!self.adopt || has(self.name)")
-    .message("spec.bucket.name: name the bucket that is to be adopted"))]
-#[x_kube(validation = Rule::new("has(self.name) == has(oldSelf.name)")
-    .message("spec.bucket.name can be neither added nor removed once the gateway exists"))]
-pub struct BucketSpec {
-    /// Name of the bucket. Can't be changed. Default: made from the namespace, the name and the
-    /// UID of this resource, and shown in `status.bucket.name`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 3, max = 63),
-        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
-    )]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.bucket.name can't be changed"))]
-    pub name: Option<String>,
-
-    /// Take over a bucket that exists already. Without it an existing bucket is refused; an
-    /// adopted bucket is never deleted. Can't be changed. Default: `false`.
-    #[serde(default)]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("spec.bucket.adopt can't be changed"))]
-    pub adopt: bool,
 }
 
 /// The database of a gateway.

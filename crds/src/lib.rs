@@ -11,6 +11,7 @@
 
 mod access;
 mod auth;
+mod bucket;
 mod class;
 pub mod conditions;
 mod exposure;
@@ -29,6 +30,10 @@ mod video;
 
 pub use access::{AccessSpec, CorsSpec, Delivery, LocationAccess, Switch, TokensSpec};
 pub use auth::{AuthSpec, ClaimNames};
+pub use bucket::{
+    BucketCorsRule, BucketDefaults, BucketEncryption, BucketLifecycle, BucketSpec,
+    BucketVersioning, CorsMethod, EncryptionType, PublicAccess,
+};
 pub use class::{
     AllowedNamespaces, DatabaseServer, FileGatewayClass, FileGatewayClassSpec,
     FileGatewayClassStatus, GatewayImage, IamServer, ObjectStore, PullPolicy, Rotation,
@@ -37,8 +42,7 @@ pub use exposure::{
     ExposureRules, ExposureSpec, ExposureType, HttpRouteRules, IngressRules, ParentReference,
 };
 pub use gateway::{
-    BucketSpec, DatabaseSpec, DatabaseType, DeletionPolicy, FileGateway, FileGatewaySpec,
-    SqliteVolume,
+    DatabaseSpec, DatabaseType, DeletionPolicy, FileGateway, FileGatewaySpec, SqliteVolume,
 };
 pub use limits::{OwnerQuota, QuotaSpec, UploadsSpec};
 pub use monitoring::{MonitoringRules, ServiceMonitorRules};

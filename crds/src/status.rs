@@ -111,6 +111,9 @@ pub struct BucketStatus {
     /// the creation and its mark, a bucket without a mark is still known as ours.
     #[serde(default)]
     pub creating: bool,
+    /// While it is emptied: how many objects, versions and unfinished uploads are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emptied: Option<i64>,
     /// The S3 user that can touch it, named here before it is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,

@@ -11,6 +11,8 @@ use crate::context::Context;
 pub const BUCKET_CREATED: &str = "BucketCreated";
 /// The operator took over a bucket.
 pub const BUCKET_ADOPTED: &str = "BucketAdopted";
+/// How the bucket is set up was written, since it differed.
+pub const BUCKET_CONFIGURED: &str = "BucketConfigured";
 /// A credential was issued.
 pub const KEY_ISSUED: &str = "KeyIssued";
 /// A credential was replaced; the former is still good.

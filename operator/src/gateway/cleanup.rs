@@ -48,7 +48,7 @@ pub async fn cleanup(
         .await
         .map_err(Error::api("stop the pods"))?;
 
-    let fates = undo(context, gateway, owner, &status).await?;
+    let fates = undo(context, gateway, owner, &draft, &status).await?;
     let mut retained = Vec::new();
     let mut deleted = Vec::new();
     let mut held = Vec::new();
@@ -107,6 +107,7 @@ async fn undo(
     context: &Context,
     gateway: &FileGateway,
     owner: &Owner,
+    draft: &Draft,
     status: &FileGatewayStatus,
 ) -> Result<Vec<Result<Fate, StepError>>, Error> {
     // Without a snapshot nothing was ever made outside the cluster.
@@ -120,7 +121,7 @@ async fn undo(
         if let Some(user) = &bucket.user {
             fates.push(credentials::remove(context, &class, owner, user).await);
         }
-        fates.push(bucket::remove(context, &class, owner, bucket, policy).await);
+        fates.push(bucket::remove(context, draft, &class, owner, bucket, policy).await);
     }
     if let Some(found) = &status.database {
         fates.push(match found.type_ {
@@ -152,14 +153,22 @@ async fn hold(
     status: &FileGatewayStatus,
     held: &[(Option<&'static str>, String)],
 ) -> Result<(), Error> {
-    let messages: Vec<_> = held.iter().map(|(_, message)| message.as_str()).collect();
-    let messages = messages.join("; ");
-    let mut findings = vec![Finding::no(
-        READY,
-        reason::TERMINATING,
-        "the FileGateway is being deleted",
-    )];
+    let texts = |blocked: bool| {
+        let messages = held
+            .iter()
+            .filter(|(reason, _)| reason.is_some() == blocked);
+        let messages: Vec<_> = messages.map(|(_, message)| message.as_str()).collect();
+        messages.join("; ")
+    };
     // Work that goes on is no trouble.
+    let progress = texts(false);
+    let terminating = if progress.is_empty() {
+        "the FileGateway is being deleted".to_string()
+    } else {
+        format!("the FileGateway is being deleted; {progress}")
+    };
+    let mut findings = vec![Finding::no(READY, reason::TERMINATING, terminating)];
+    let messages = texts(true);
     if let Some(reason) = held.iter().find_map(|(reason, _)| *reason) {
         let kept = match gateway.spec.deletion_policy {
             DeletionPolicy::Retain => "revoke the key",

@@ -12,6 +12,7 @@
 //! └─ cleanup           when it is deleted
 //! ```
 
+mod bucket;
 pub mod build;
 mod children;
 mod cleanup;

@@ -2,8 +2,8 @@
 //! the objects, and say in status how it went.
 
 use crds::conditions::{
-    ACCEPTED, BUCKET_READY, CREDENTIALS_READY, DATABASE_READY, Finding, ROUTE_READY,
-    SIGNING_KEY_READY, WORKLOAD_AVAILABLE, reason,
+    ACCEPTED, BUCKET_CONFIGURED, BUCKET_READY, CREDENTIALS_READY, DATABASE_READY, Finding,
+    ROUTE_READY, SIGNING_KEY_READY, WORKLOAD_AVAILABLE, reason,
 };
 use crds::{
     BucketStatus, DatabaseStatus, DatabaseType, FileGateway, FileGatewayStatus, RotationStatuses,
@@ -128,6 +128,7 @@ fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
         region: store.region.clone(),
         created: known.as_ref().is_some_and(|known| known.created),
         creating: known.as_ref().is_some_and(|known| known.creating),
+        emptied: None,
         user: Some(plan.user.clone()),
     });
     let (type_, name, server) = match &plan.database {
@@ -270,7 +271,11 @@ async fn run(step: &Step<'_>) -> Result<(Outcome, Option<Workload>), Error> {
         signing_key::ensure(step),
         workload::prepare(&step.context.client, step.plan),
     );
-    let (bucket, credentials) = storage;
+    let Storage {
+        bucket,
+        settings,
+        credentials,
+    } = storage;
     outcome.note(BUCKET_READY, bucket.map(|finding| (finding, ())))?;
     match credentials {
         Some(result) => {
@@ -292,6 +297,10 @@ async fn run(step: &Step<'_>) -> Result<(Outcome, Option<Workload>), Error> {
         Err(error) => Err(error.into()),
     };
     let workload = outcome.note_workload(workload)?;
+    // Noted after the pods: how the bucket is set up is best effort.
+    if let Some(settings) = settings {
+        outcome.note(BUCKET_CONFIGURED, settings.map(|finding| (finding, ())))?;
+    }
     let reached = reach(step).await.map(|finding| (finding, ()));
     // What is wrong with the way in is looked at again, and keeps no pod from running.
     outcome.failed |= matches!(&reached, Ok((finding, ())) if finding.status == Some(false));
@@ -306,19 +315,28 @@ async fn reach(step: &Step<'_>) -> Result<Finding, StepError> {
     Ok(route::ensure(client, step.plan).await?)
 }
 
-async fn storage(
-    step: &Step<'_>,
-) -> (
-    Result<Finding, StepError>,
-    Option<Result<(Finding, Rotated), StepError>>,
-) {
+/// How the steps around the bucket went; those after a failed one are left out.
+struct Storage {
+    bucket: Result<Finding, StepError>,
+    settings: Option<Result<Finding, StepError>>,
+    credentials: Option<Result<(Finding, Rotated), StepError>>,
+}
+
+async fn storage(step: &Step<'_>) -> Storage {
     let bucket = bucket::ensure(step).await;
-    let credentials = match bucket {
-        // No key before the bucket is known to be ours.
-        Ok(_) => Some(credentials::ensure(step).await),
-        Err(_) => None,
+    // No key before the bucket is known to be ours, and encrypts what is put into it.
+    let (settings, credentials) = match bucket {
+        Ok(_) => (
+            Some(bucket::configure(step).await),
+            Some(credentials::ensure(step).await),
+        ),
+        Err(_) => (None, None),
     };
-    (bucket, credentials)
+    Storage {
+        bucket,
+        settings,
+        credentials,
+    }
 }
 
 async fn catalog(step: &Step<'_>) -> Result<(Finding, (Restarts, Option<Rotated>)), StepError> {

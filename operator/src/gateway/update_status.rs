@@ -2,8 +2,8 @@
 
 use crds::FileGateway;
 use crds::conditions::{
-    ACCEPTED, BUCKET_READY, CREDENTIALS_READY, DATABASE_READY, DELETION_BLOCKED, Finding, READY,
-    ROUTE_READY, SIGNING_KEY_READY, WORKLOAD_AVAILABLE, merge, reason,
+    ACCEPTED, BUCKET_CONFIGURED, BUCKET_READY, CREDENTIALS_READY, DATABASE_READY, DELETION_BLOCKED,
+    Finding, READY, ROUTE_READY, SIGNING_KEY_READY, WORKLOAD_AVAILABLE, merge, reason,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -11,10 +11,12 @@ use k8s_openapi::jiff::Timestamp;
 use crate::context::Context;
 use crate::events;
 
-/// The conditions that `Ready` sums up, in the order in which they are looked at and shown.
-const STEPS: [&str; 7] = [
+/// The conditions of the steps, in the order in which they are looked at and shown. `Ready` sums them
+/// up, but for [`BUCKET_CONFIGURED`].
+const STEPS: [&str; 8] = [
     ACCEPTED,
     BUCKET_READY,
+    BUCKET_CONFIGURED,
     CREDENTIALS_READY,
     DATABASE_READY,
     SIGNING_KEY_READY,
@@ -68,7 +70,10 @@ pub fn conditions(
 
 /// False with the first step's reason that is not true.
 fn summary(findings: &[Finding], steps: &[Condition]) -> Finding {
-    let Some(first) = steps.iter().find(|step| step.status != "True") else {
+    let mut wrong = steps
+        .iter()
+        .filter(|step| step.status != "True" && step.type_ != BUCKET_CONFIGURED);
+    let Some(first) = wrong.next() else {
         return Finding::yes(READY, reason::ALL_READY, "the gateway answers requests");
     };
     // A reason that is not this pass's own is an older pass's: the step's condition keeps it.
@@ -151,14 +156,24 @@ mod tests {
     #[test]
     fn ready_takes_the_first_reason_that_fails() {
         let mut findings = all_true();
-        findings[3] = Finding::no(DATABASE_READY, reason::BACKEND_UNREACHABLE, "down");
-        findings[5] = Finding::unknown(WORKLOAD_AVAILABLE, reason::WAITING, "waits");
+        findings[4] = Finding::no(DATABASE_READY, reason::BACKEND_UNREACHABLE, "down");
+        findings[6] = Finding::unknown(WORKLOAD_AVAILABLE, reason::WAITING, "waits");
         let found = conditions(&[], &findings, Some(1));
         assert_eq!(
             types(&found)[0],
             (READY, "False", reason::BACKEND_UNREACHABLE)
         );
         assert_eq!(found[0].message, "down");
+    }
+
+    #[test]
+    fn what_a_server_lacks_keeps_nobody_from_being_ready() {
+        let mut findings = all_true();
+        findings[2] = Finding::no(BUCKET_CONFIGURED, reason::CORS_UNSUPPORTED, "no CORS");
+        let found = conditions(&[], &findings, Some(1));
+        assert_eq!(types(&found)[0], (READY, "True", reason::ALL_READY));
+        let lacking = (BUCKET_CONFIGURED, "False", reason::CORS_UNSUPPORTED);
+        assert_eq!(types(&found)[3], lacking);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use kube::ResourceExt;
 use kube::core::{Selector, SelectorExt};
 
 use super::Schedule;
+use super::bucket::{BucketSettings, bucket_settings};
 use super::dereference::{AuthSecret, Dereferenced, SHORTEST_SECRET};
 use super::exposure::{Exposure, expose};
 use super::settings::{Settings, settings};
@@ -29,6 +30,8 @@ pub struct Plan {
     pub class: ClassSnapshot,
     /// Name of the bucket.
     pub bucket: String,
+    /// How the bucket is set up.
+    pub bucket_settings: BucketSettings,
     /// Whether the bucket is one that exists already.
     pub adopt: bool,
     /// Name of the S3 user.
@@ -214,6 +217,13 @@ pub fn validate(
             .name
             .clone()
             .unwrap_or_else(|| names::bucket(&owner.namespace, &owner.name, &owner.uid)),
+        bucket_settings: bucket_settings(
+            &spec.bucket,
+            &class.spec.bucket,
+            class_name,
+            spec.uploads.expire_seconds,
+        )
+        .map_err(|(reason, message)| refused(reason, message))?,
         adopt: spec.bucket.adopt,
         user: names::user(&owner.namespace, &owner.name, &owner.uid),
         database,

@@ -36,9 +36,13 @@ pub fn postgres_login() -> (String, String) {
 
 /// An S3 client of the real server.
 pub fn s3(key: &str, secret: &str) -> aws_sdk_s3::Client {
+    s3_at(&variable("FGW_TEST_S3_ENDPOINT"), key, secret)
+}
+
+fn s3_at(endpoint: &str, key: &str, secret: &str) -> aws_sdk_s3::Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(variable("FGW_TEST_S3_ENDPOINT"))
+        .endpoint_url(endpoint)
         .region(Region::new("us-east-1"))
         .force_path_style(true)
         .credentials_provider(Credentials::new(key, secret, None, None, "test"))
@@ -50,6 +54,15 @@ pub fn s3_admin() -> aws_sdk_s3::Client {
     s3(
         &variable("FGW_TEST_S3_ACCESS_KEY"),
         &variable("FGW_TEST_S3_SECRET_KEY"),
+    )
+}
+
+/// An administrator's client of MinIO.
+pub fn minio_admin() -> aws_sdk_s3::Client {
+    s3_at(
+        &variable("FGW_TEST_MINIO_ENDPOINT"),
+        &variable("FGW_TEST_MINIO_ACCESS_KEY"),
+        &variable("FGW_TEST_MINIO_SECRET_KEY"),
     )
 }
 

@@ -7,7 +7,7 @@ use crate::bed::Bed;
 #[tokio::test]
 async fn wrong_specs_are_refused_with_advice() {
     let bed = Bed::new("rules").await;
-    let cases: [(&str, &str, Value, &str); 39] = [
+    let cases: [(&str, &str, Value, &str); 43] = [
         (
             "files",
             "SQLite with two replicas",
@@ -135,6 +135,30 @@ async fn wrong_specs_are_refused_with_advice() {
             "something that nobody makes of a video",
             json!({"video": {"outputs": ["hologram"]}}),
             "spec.video.outputs",
+        ),
+        (
+            "files",
+            "a key for an encryption that has none",
+            json!({"bucket": {"encryption": {"type": "SSE-S3", "kmsKeyId": "k"}}}),
+            "only SSE-KMS has a key",
+        ),
+        (
+            "files",
+            "an encryption that nobody knows",
+            json!({"bucket": {"encryption": {"type": "ROT13"}}}),
+            "spec.bucket.encryption.type",
+        ),
+        (
+            "files",
+            "CORS for nobody",
+            json!({"bucket": {"cors": [{"allowedOrigins": []}]}}),
+            "spec.bucket.cors[0].allowedOrigins",
+        ),
+        (
+            "files",
+            "a bucket that ends uploads before the gateway does",
+            json!({"bucket": {"lifecycle": {"abortUploadsDays": 1}}, "uploads": {"expireSeconds": 86400}}),
+            "write more days",
         ),
         (
             "files",

@@ -6,6 +6,7 @@
 mod adoption;
 mod backends;
 mod bed;
+mod bucket;
 mod cel;
 mod chart;
 mod children;

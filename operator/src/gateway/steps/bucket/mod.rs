@@ -4,18 +4,23 @@
 //! So the tag decides, and the only bucket without one that is taken for ours is one that status
 //! says we were about to create.
 
+mod settings;
+
 use crds::conditions::{BUCKET_READY, Finding, reason};
 use crds::{BucketStatus, ClassSnapshot, DeletionPolicy};
 
 use super::{Fate, Step, StepError};
 use crate::context::Context;
 use crate::events;
+use crate::gateway::draft::Draft;
 use crate::meta::{NAME_MARK, NAMESPACE_MARK, OWNER_MARK, Owner};
 use crate::remote::s3::{Created, S3, Tags};
 
+pub use settings::configure;
+
 /// Thousands of objects deleted in one pass; the rest waits for the next, so that one large bucket
-/// does not hold a reconcile slot for hours.
-const BATCHES_PER_PASS: usize = 50;
+/// does not hold a reconcile slot for long, and status says how far it is.
+const BATCHES_PER_PASS: usize = 5;
 
 /// Makes the bucket exist and be ours.
 ///
@@ -189,6 +194,7 @@ async fn remember(
 /// When the server fails.
 pub async fn remove(
     context: &Context,
+    draft: &Draft,
     class: &ClassSnapshot,
     owner: &Owner,
     status: &BucketStatus,
@@ -214,8 +220,21 @@ pub async fn remove(
         _ => return Ok(Fate::Nothing),
     }
     if delete && (status.created || status.creating) {
-        if !s3.empty(name, BATCHES_PER_PASS).await? {
-            return Ok(Fate::Unfinished(format!("bucket {name} is being emptied")));
+        let emptied = s3.empty(name, BATCHES_PER_PASS).await?;
+        if !emptied.finished {
+            let before = status.emptied.unwrap_or_default();
+            let count = before.saturating_add(i64::try_from(emptied.count).unwrap_or(i64::MAX));
+            draft
+                .change(|status| {
+                    if let Some(bucket) = &mut status.bucket {
+                        bucket.emptied = Some(count);
+                    }
+                })
+                .await?;
+            return Ok(Fate::Unfinished(format!(
+                "bucket {name} is being emptied: {count} objects, versions and unfinished uploads are \
+                 gone so far"
+            )));
         }
         s3.delete(name).await?;
         return Ok(Fate::Deleted(format!("bucket {name}")));

@@ -1,9 +1,13 @@
 //! The S3 calls of the operator. API: <https://docs.aws.amazon.com/AmazonS3/latest/API/>.
 
+mod lifecycle;
+mod settings;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Region, RequestChecksumCalculation};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{
@@ -12,6 +16,9 @@ use aws_sdk_s3::types::{
 
 use super::aws::{AccessKey, retries, timeouts, translate};
 use super::error::{Kind, RemoteError, System};
+
+pub use lifecycle::Lifecycle;
+pub use settings::Set;
 
 /// Tags of a bucket.
 pub type Tags = BTreeMap<String, String>;
@@ -30,6 +37,15 @@ pub enum Created {
     Existed,
     /// It was there, in another account.
     Taken,
+}
+
+/// How far emptying a bucket came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Emptied {
+    /// Objects, versions, delete markers and unfinished uploads that are gone.
+    pub count: usize,
+    /// Whether nothing is left.
+    pub finished: bool,
 }
 
 /// An S3 server, with the operator's key.
@@ -78,9 +94,22 @@ impl S3 {
             )),
             Err(error) => match error.code() {
                 Some("NoSuchBucket") => Ok(None),
-                Some("NoSuchTagSet" | "NoSuchTagSetError") => Ok(Some(Tags::new())),
+                // MinIO says so of buckets that do not exist, too.
+                Some("NoSuchTagSet" | "NoSuchTagSetError") => {
+                    Ok(self.exists(bucket).await?.then(Tags::new))
+                }
                 _ => Err(self.failure("read the bucket's tags", &error)),
             },
+        }
+    }
+
+    /// Asks in a way whose answer has a code in its body, which HeadBucket's lacks.
+    async fn exists(&self, bucket: &str) -> Result<bool, RemoteError> {
+        let call = self.client.get_bucket_location().bucket(bucket);
+        match call.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("NoSuchBucket") => Ok(false),
+            Err(error) => Err(self.failure("look for the bucket", &error)),
         }
     }
 
@@ -99,7 +128,9 @@ impl S3 {
             .create_bucket()
             .bucket(bucket)
             .set_create_bucket_configuration(place);
-        match call.send().await {
+        // Tried once: a second attempt would find what the first one made, and take it for a stranger's.
+        let once = aws_sdk_s3::config::Builder::new().retry_config(RetryConfig::disabled());
+        match call.customize().config_override(once).send().await {
             Ok(_) => Ok(Created::New),
             Err(error) => match error.code() {
                 Some("BucketAlreadyOwnedByYou") => Ok(Created::Existed),
@@ -139,20 +170,27 @@ impl S3 {
     }
 
     /// Deletes up to `batches` thousands of objects, versions and delete markers, then up to as
-    /// many unfinished uploads. True when the bucket is empty; a bucket that is gone counts as such.
+    /// many unfinished uploads. A bucket that is gone counts as empty.
     ///
     /// # Errors
     /// Any failure; an object that can't be deleted (object lock) is one.
-    pub async fn empty(&self, bucket: &str, batches: usize) -> Result<bool, RemoteError> {
+    pub async fn empty(&self, bucket: &str, batches: usize) -> Result<Emptied, RemoteError> {
+        let mut emptied = Emptied::default();
         for _ in 0..batches {
             match self.delete_batch(bucket).await {
-                Ok(0) => return self.abort_uploads(bucket, batches).await,
-                Ok(_) => {}
-                Err(error) if error.code == "NoSuchBucket" => return Ok(true),
+                Ok(0) => {
+                    self.abort_uploads(bucket, batches, &mut emptied).await?;
+                    return Ok(emptied);
+                }
+                Ok(count) => emptied.count += count,
+                Err(error) if error.code == "NoSuchBucket" => {
+                    emptied.finished = true;
+                    return Ok(emptied);
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(false)
+        Ok(emptied)
     }
 
     /// Deletes the empty `bucket`; one that is gone already is fine.
@@ -243,7 +281,12 @@ impl S3 {
             .collect()
     }
 
-    async fn abort_uploads(&self, bucket: &str, batches: usize) -> Result<bool, RemoteError> {
+    async fn abort_uploads(
+        &self,
+        bucket: &str,
+        batches: usize,
+        emptied: &mut Emptied,
+    ) -> Result<(), RemoteError> {
         for _ in 0..batches {
             let call = self
                 .client
@@ -252,12 +295,14 @@ impl S3 {
                 .max_uploads(BATCH);
             let uploads = match call.send().await {
                 Ok(answer) => answer.uploads.unwrap_or_default(),
-                Err(error) if error.code() == Some("NotImplemented") => return Ok(true),
+                Err(error) if error.code() == Some("NotImplemented") => Vec::new(),
                 Err(error) => return Err(self.failure("list unfinished uploads", &error)),
             };
             if uploads.is_empty() {
-                return Ok(true);
+                emptied.finished = true;
+                return Ok(());
             }
+            emptied.count += uploads.len();
             for upload in uploads {
                 let call = self
                     .client
@@ -272,7 +317,7 @@ impl S3 {
                 }
             }
         }
-        Ok(false)
+        Ok(())
     }
 
     fn failure<E>(&self, action: &'static str, error: &SdkError<E, HttpResponse>) -> RemoteError
