@@ -1,7 +1,8 @@
 //! Condition types and reasons, each string once, and the merge that keeps transition times.
 //!
 //! Conventions: <https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties>.
-//! All types have positive polarity, except [`DELETION_BLOCKED`], which is present only when true.
+//! All types have positive polarity, except [`PAUSED`] and [`DELETION_BLOCKED`], which are present only
+//! when true.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -24,6 +25,8 @@ pub const SIGNING_KEY_READY: &str = "SigningKeyReady";
 pub const WORKLOAD_AVAILABLE: &str = "WorkloadAvailable";
 /// What was asked for to reach the gateway from outside of the cluster leads there.
 pub const ROUTE_READY: &str = "RouteReady";
+/// The operator leaves the gateway as it is. Present only when true.
+pub const PAUSED: &str = "Paused";
 /// Deletion waits for something outside the cluster. Present only when true.
 pub const DELETION_BLOCKED: &str = "DeletionBlocked";
 
@@ -43,6 +46,8 @@ pub mod reason {
     pub const NOT_ALLOWED_BY_CLASS: &str = "NotAllowedByClass";
     /// `Accepted` of a class: a Secret that it names is missing or incomplete.
     pub const CREDENTIALS_NOT_FOUND: &str = "CredentialsNotFound";
+    /// `Paused`: the annotation says so. `Ready`: it said so before anything was made.
+    pub const PAUSED_BY_ANNOTATION: &str = "PausedByAnnotation";
     /// Made by us.
     pub const CREATED: &str = "Created";
     /// Existed before and taken over by an explicit field.

@@ -27,6 +27,10 @@ pub const READY: &str = "Ready";
 pub const RETAINED: &str = "Retained";
 /// The bucket and the database are gone.
 pub const DELETED: &str = "Deleted";
+/// The operator leaves the gateway as it is.
+pub const PAUSED: &str = "Paused";
+/// The operator looks after the gateway again.
+pub const RESUMED: &str = "Resumed";
 /// Deletion was forced by an annotation and left something behind.
 pub const RELEASED: &str = "Released";
 

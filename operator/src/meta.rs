@@ -12,6 +12,8 @@ pub const MANAGER: &str = "filegateway-operator";
 pub const FINALIZER: &str = "filegateway.dev/finalizer";
 /// `true` on a FileGateway that is being deleted: let go of what can't be cleaned up.
 pub const RELEASE_ANNOTATION: &str = "filegateway.dev/release-external";
+/// `true` on a FileGateway: the operator leaves it as it is.
+pub const PAUSED_ANNOTATION: &str = "filegateway.dev/paused";
 /// On a FileGateway, with a new value: replace the key that signs file tokens.
 pub const ROTATE_SIGNING_KEY: &str = "filegateway.dev/rotate-signing-key";
 /// On a FileGateway, with a new value: replace the S3 access key.
@@ -39,6 +41,11 @@ const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Label selector of every object that the operator makes.
 pub fn managed_selector() -> String {
     format!("{MANAGED_BY_LABEL}={MANAGER}")
+}
+
+/// Label selector of every object that the operator makes for the gateway called `name`.
+pub fn children_selector(name: &str) -> String {
+    format!("{},{INSTANCE_LABEL}={name}", managed_selector())
 }
 
 /// Labels that select the pods of one component of the gateway called `name`. Never changed: a

@@ -14,6 +14,7 @@ use super::build::{self, Restarts};
 use super::dereference::dereference;
 use super::draft::Draft;
 use super::error::Error;
+use super::pause;
 use super::route;
 use super::steps::rotation::Rotated;
 use super::steps::{Step, StepError, bucket, credentials, database, signing_key, volume};
@@ -111,6 +112,7 @@ async fn conclude(
         })
         .await?;
     announce(context, gateway, &previous, &conditions).await;
+    pause::resumed(context, gateway, &previous).await;
     Ok(())
 }
 

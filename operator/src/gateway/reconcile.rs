@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::cleanup::{Cleanup, cleanup};
 use super::error::Error;
+use super::pause::{is_paused, pause};
 use super::provision::{Provisioned, provision};
 use crate::backoff::jittered;
 use crate::context::Context;
@@ -62,6 +63,12 @@ pub async fn reconcile(gateway: Arc<FileGateway>, context: Arc<Context>) -> Resu
                 return Ok(Action::requeue(GO_ON));
             }
         },
+        (false, _) if is_paused(&gateway) => {
+            pause(context, &gateway, &owner).await?;
+            context.backoff.settled(&key);
+            pass.ended(Outcome::Settled);
+            return Ok(Action::await_change());
+        }
         (false, false) => {
             // In a write of its own, before anything is made; the write brings us back here.
             add_finalizer(&api, &gateway).await?;

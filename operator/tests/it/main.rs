@@ -20,6 +20,7 @@ mod network;
 mod optional;
 mod outages;
 mod overlap;
+mod plugin;
 mod pods;
 mod provisioning;
 mod proxy;
