@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::backends::{bucket_exists, database_exists, variable};
 use crate::bed::{Bed, Operator};
 
-fn helm(arguments: &[&str]) -> String {
+pub fn helm(arguments: &[&str]) -> String {
     let output = Command::new("helm")
         .arg("--kubeconfig")
         .arg(variable("FGW_TEST_KUBECONFIG"))
@@ -28,7 +28,7 @@ fn helm(arguments: &[&str]) -> String {
     text
 }
 
-fn chart() -> String {
+pub fn chart() -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../charts/filegateway");
     folder.display().to_string()
 }

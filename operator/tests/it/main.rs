@@ -15,6 +15,7 @@ mod events;
 mod exposure;
 mod leadership;
 mod metrics;
+mod monitoring;
 mod names;
 mod network;
 mod optional;

@@ -129,6 +129,7 @@ enum PartName {
     Tus,
     Browser,
     Schemathesis,
+    Promtool,
 }
 
 impl From<PartName> for Part {
@@ -142,6 +143,7 @@ impl From<PartName> for Part {
             PartName::Tus => Self::Tus,
             PartName::Browser => Self::Browser,
             PartName::Schemathesis => Self::Schemathesis,
+            PartName::Promtool => Self::Promtool,
         }
     }
 }
@@ -233,6 +235,7 @@ fn tools(only: &[String]) -> anyhow::Result<()> {
             debian::IMAGES,
             debian::NPM,
             debian::PYTHON,
+            debian::PROMTOOL,
         ]
         .concat();
         debian::ensure(&programs)?;

@@ -38,11 +38,13 @@ pub enum Part {
     Browser,
     /// Python with schemathesis, which is no server either: `FGW_TEST_SCHEMATHESIS`.
     Schemathesis,
+    /// `promtool` on the `PATH`, which checks alert rules.
+    Promtool,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Postgres,
         Self::S3,
         Self::Minio,
@@ -51,13 +53,19 @@ impl Part {
         Self::Tus,
         Self::Browser,
         Self::Schemathesis,
+        Self::Promtool,
     ];
 
     /// The tools that it needs.
     #[must_use]
     pub fn tools(self) -> &'static [Tool] {
         match self {
-            Self::Postgres | Self::Oracles | Self::Tus | Self::Browser | Self::Schemathesis => &[],
+            Self::Postgres
+            | Self::Oracles
+            | Self::Tus
+            | Self::Browser
+            | Self::Schemathesis
+            | Self::Promtool => &[],
             Self::S3 => &[Tool::Versitygw],
             Self::Minio => &[Tool::Minio],
             Self::Kubernetes => &[Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl, Tool::Helm],
@@ -112,6 +120,9 @@ impl Servers {
         }
         if parts.contains(&Part::Schemathesis) {
             debian::ensure(debian::PYTHON)?;
+        }
+        if parts.contains(&Part::Promtool) {
+            debian::ensure(debian::PROMTOOL)?;
         }
         let folder = temporary_folder()?;
         let logs = logs.map_or_else(|| folder.path().join("logs"), PathBuf::from);

@@ -33,6 +33,9 @@ pub const VIDEO: &[Program] = &[program("ffmpeg", "ffmpeg"), program("ffprobe", 
 /// What plays videos in the tests.
 pub const BROWSER: &[Program] = &[program("chromium", "chromium")];
 
+/// What checks alert rules. Its package has Prometheus itself too, and nothing smaller has it.
+pub const PROMTOOL: &[Program] = &[program("promtool", "prometheus")];
+
 /// What a node needs.
 pub const NODE: &[Program] = &[
     program("containerd", "containerd"),
