@@ -145,8 +145,11 @@ fn rule(id: &str) -> aws_sdk_s3::types::builders::LifecycleRuleBuilder {
         .filter(LifecycleRuleFilter::builder().prefix("").build())
 }
 
+/// Name, whether it is on, days of former versions, days of unfinished uploads, prefix.
+type Facts<'a> = (&'a str, bool, Option<i32>, Option<i32>, &'a str);
+
 /// What matters of our rules, whatever a server adds to them.
-fn facts(rules: &[LifecycleRule]) -> Vec<(&str, bool, Option<i32>, Option<i32>, &str)> {
+fn facts(rules: &[LifecycleRule]) -> Vec<Facts<'_>> {
     let mut facts: Vec<_> = rules
         .iter()
         .map(|rule| {
