@@ -13,6 +13,7 @@ mod children;
 mod deletion;
 mod events;
 mod exposure;
+mod golden;
 mod leadership;
 mod metrics;
 mod monitoring;

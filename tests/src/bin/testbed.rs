@@ -129,7 +129,7 @@ enum PartName {
     Tus,
     Browser,
     Schemathesis,
-    Promtool,
+    Checkers,
 }
 
 impl From<PartName> for Part {
@@ -143,7 +143,7 @@ impl From<PartName> for Part {
             PartName::Tus => Self::Tus,
             PartName::Browser => Self::Browser,
             PartName::Schemathesis => Self::Schemathesis,
-            PartName::Promtool => Self::Promtool,
+            PartName::Checkers => Self::Checkers,
         }
     }
 }

@@ -38,8 +38,8 @@ pub enum Part {
     Browser,
     /// Python with schemathesis, which is no server either: `FGW_TEST_SCHEMATHESIS`.
     Schemathesis,
-    /// `promtool` on the `PATH`, which checks alert rules.
-    Promtool,
+    /// `promtool` and `kubeconform` on the `PATH`, which check what the chart makes.
+    Checkers,
 }
 
 impl Part {
@@ -53,19 +53,15 @@ impl Part {
         Self::Tus,
         Self::Browser,
         Self::Schemathesis,
-        Self::Promtool,
+        Self::Checkers,
     ];
 
     /// The tools that it needs.
     #[must_use]
     pub fn tools(self) -> &'static [Tool] {
         match self {
-            Self::Postgres
-            | Self::Oracles
-            | Self::Tus
-            | Self::Browser
-            | Self::Schemathesis
-            | Self::Promtool => &[],
+            Self::Postgres | Self::Oracles | Self::Tus | Self::Browser | Self::Schemathesis => &[],
+            Self::Checkers => &[Tool::Kubeconform],
             Self::S3 => &[Tool::Versitygw],
             Self::Minio => &[Tool::Minio],
             Self::Kubernetes => &[Tool::Etcd, Tool::KubeApiserver, Tool::Kubectl, Tool::Helm],
@@ -121,7 +117,7 @@ impl Servers {
         if parts.contains(&Part::Schemathesis) {
             debian::ensure(debian::PYTHON)?;
         }
-        if parts.contains(&Part::Promtool) {
+        if parts.contains(&Part::Checkers) {
             debian::ensure(debian::PROMTOOL)?;
         }
         let folder = temporary_folder()?;

@@ -7,6 +7,7 @@ pub const ETCD: &str = "3.6.5";
 /// Helm's and CoreDNS's releases; `tests/tools/addons/go.mod` pins the same.
 const HELM: &str = "4.3.1";
 const COREDNS: &str = "1.15.0";
+const KUBECONFORM: &str = "0.8.0";
 const VERSITYGW: &str = "1.8.0";
 /// The last release under an open licence, by the pseudo-version that `go install` resolved it to.
 const MINIO: &str = "0.0.0-20260212201848-7aac2a2c5b7c";
@@ -36,6 +37,8 @@ pub enum Tool {
     Versitygw,
     /// A second S3 server to be compatible with.
     Minio,
+    /// What holds documents against Kubernetes' schemas.
+    Kubeconform,
 }
 
 /// Where a tool's source is.
@@ -52,7 +55,7 @@ pub enum Source {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Etcd,
         Self::KubeApiserver,
         Self::KubeControllerManager,
@@ -64,6 +67,7 @@ impl Tool {
         Self::Coredns,
         Self::Versitygw,
         Self::Minio,
+        Self::Kubeconform,
     ];
 
     /// The program's file name.
@@ -81,6 +85,7 @@ impl Tool {
             Self::Coredns => "coredns",
             Self::Versitygw => "versitygw",
             Self::Minio => "minio",
+            Self::Kubeconform => "kubeconform",
         }
     }
 
@@ -113,6 +118,7 @@ impl Tool {
             Self::Coredns => COREDNS,
             Self::Versitygw => VERSITYGW,
             Self::Minio => MINIO,
+            Self::Kubeconform => KUBECONFORM,
             _ => KUBERNETES,
         }
     }
@@ -134,6 +140,7 @@ impl Tool {
             Self::Coredns => Source::Addon("./coredns"),
             Self::Versitygw => Source::Install("github.com/versity/versitygw/cmd/versitygw"),
             Self::Minio => Source::Install("github.com/minio/minio"),
+            Self::Kubeconform => Source::Install("github.com/yannh/kubeconform/cmd/kubeconform"),
         }
     }
 
@@ -173,7 +180,7 @@ impl Tool {
             Self::Helm => Some((&["version", "--short"], "v4.".to_owned())),
             Self::Coredns => Some((&["-version"], format!("CoreDNS-{}", minor(COREDNS)?))),
             Self::Versitygw => Some((&["--version"], format!(": v{VERSITYGW}"))),
-            Self::Minio => None,
+            Self::Minio | Self::Kubeconform => None,
             _ => Some((
                 &["--version"],
                 format!("Kubernetes v{}", minor(KUBERNETES)?),
