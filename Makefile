@@ -46,6 +46,8 @@ generate: ## Write the files that are generated from the sources
 	cargo run --quiet -p crds --bin crdgen -- crds/yaml charts/filegateway/files/crds
 	cargo run --quiet -p crds --bin reference > docs/reference.md.new
 	mv docs/reference.md.new docs/reference.md
+	cargo run --quiet -p crds --bin values > charts/filegateway/README.md.new
+	mv charts/filegateway/README.md.new charts/filegateway/README.md
 	cargo run --quiet -p gateway -- openapi > gateway/openapi.json.new
 	mv gateway/openapi.json.new gateway/openapi.json
 

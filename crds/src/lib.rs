@@ -26,6 +26,7 @@ mod scheduling;
 mod server;
 mod shutdown;
 mod status;
+mod values;
 mod video;
 
 pub use access::{AccessSpec, CorsSpec, Delivery, LocationAccess, Switch, TokensSpec};
@@ -88,6 +89,11 @@ pub fn definitions() -> Vec<(&'static str, CustomResourceDefinition)> {
         ("filegateways.yaml", FileGateway::crd()),
         ("filegatewayclasses.yaml", FileGatewayClass::crd()),
     ]
+}
+
+/// `charts/filegateway/README.md`, from the text of the chart's `values.yaml`.
+pub fn values_page(values: &str) -> String {
+    values::page(values)
 }
 
 /// `docs/reference.md`: every field of every resource, as one page of Markdown.

@@ -36,6 +36,17 @@ fn the_reference_page_equals_the_types() {
 }
 
 #[test]
+fn the_charts_readme_equals_its_values() {
+    let chart = workspace().join("charts/filegateway");
+    let values = std::fs::read_to_string(chart.join("values.yaml")).unwrap();
+    let found = std::fs::read_to_string(chart.join("README.md")).unwrap_or_default();
+    assert!(
+        found == crds::values_page(&values),
+        "charts/filegateway/README.md is out of date: run `make generate`"
+    );
+}
+
+#[test]
 fn every_field_is_described() {
     for (name, definition) in crds::definitions() {
         for version in &definition.spec.versions {

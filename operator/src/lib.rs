@@ -10,6 +10,7 @@
 
 pub mod apply;
 pub mod backoff;
+mod check;
 pub mod class;
 pub mod config;
 pub mod context;
@@ -29,5 +30,6 @@ pub mod sensitive;
 pub mod shutdown;
 pub mod telemetry;
 
+pub use check::{CheckError, check};
 pub use config::Config;
 pub use controllers::{RunError, run};

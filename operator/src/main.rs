@@ -16,6 +16,9 @@ enum Command {
     /// Watches the cluster and makes it match the resources. Configured by the environment:
     /// FILEGATEWAY_OPERATOR_NAMESPACE and FILEGATEWAY_GATEWAY_IMAGE are required.
     Run,
+    /// Looks whether an operator of this namespace works: the resources are served, and somebody
+    /// leads. For `helm test`; reads the same environment.
+    Check,
 }
 
 #[tokio::main]
@@ -26,6 +29,12 @@ async fn main() -> anyhow::Result<()> {
             telemetry::init(&config.log)?;
             let client = kube::Client::try_default().await?;
             operator::run(config, client, operator::shutdown::signal()).await?;
+            Ok(())
+        }
+        Command::Check => {
+            let config = Config::from_env()?;
+            let client = kube::Client::try_default().await?;
+            println!("{}", operator::check(&config, &client).await?);
             Ok(())
         }
     }

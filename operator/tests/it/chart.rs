@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
@@ -94,6 +95,29 @@ impl Release {
         bed.operator_of(&self.home, &account).await
     }
 
+    /// What `helm test` runs, with the permissions that it has there.
+    async fn check(&self, bed: &Bed, patience: Duration) -> Result<String, operator::CheckError> {
+        let start = bed.start().await;
+        let account = format!("{}-filegateway", self.home);
+        let mut kube = start.kube;
+        let name = format!("system:serviceaccount:{}:{account}", self.home);
+        kube.auth_info.impersonate = Some(name);
+        let config = operator::Config {
+            operator_namespace: self.home.clone(),
+            gateway_image: "filegateway/gateway:test".into(),
+            watch_namespace: Some(bed.namespace.clone()),
+            pod_name: "test".into(),
+            lease_name: account,
+            lease_duration: patience / 2,
+            health_listen: ([127, 0, 0, 1], 0).into(),
+            resync: start.resync,
+            secret_delay: start.secret_delay,
+            log: "info".into(),
+        };
+        let client = kube::Client::try_from(kube).unwrap();
+        operator::check(&config, &client).await
+    }
+
     pub fn uninstall(self) {
         helm(&["uninstall", &self.home, "-n", &self.home]);
     }
@@ -106,6 +130,9 @@ async fn an_installed_operator_may_do_all_that_it_does() {
     // A second time, as an upgrade: what the first made is taken over.
     release.upgrade();
 
+    let nobody = release.check(&bed, Duration::from_secs(2)).await;
+    let nobody = nobody.unwrap_err().to_string();
+    assert!(nobody.contains("no operator leads"), "{nobody}");
     let operator = release.operator(&bed).await;
     let scaled = json!({
         "deletionPolicy": "Delete",
@@ -124,6 +151,9 @@ async fn an_installed_operator_may_do_all_that_it_does() {
         (status.conditions.first()?.status == "True").then_some(())
     })
     .await;
+
+    let works = release.check(&bed, Duration::from_secs(30)).await.unwrap();
+    assert!(works.contains(&operator.pod_name), "{works}");
 
     // What was asked for is made, and taken away again when it is not any more.
     let plain = json!({"spec": {

@@ -124,6 +124,7 @@ async fn schemas(bed: &Bed) -> PathBuf {
             "service",
             "role",
             "cluster",
+            "pod-",
             "poddis",
             "configmap",
             "custom",
