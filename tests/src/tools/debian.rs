@@ -88,7 +88,9 @@ pub fn ensure(programs: &[Program]) -> Result<()> {
     run(Command::new("apt-get")
         .args(["install", "-y", "-qq", "--no-install-recommends"])
         .args(&packages)
-        .env("DEBIAN_FRONTEND", "noninteractive"))?;
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        // The programs are wanted, not their services, which would take ports 80, 5432 and 9090.
+        .env("SYSTEMD_OFFLINE", "1"))?;
     match self::missing(programs).first() {
         None => Ok(()),
         Some(Program { name, package }) => Err(Error::Missing(format!(
