@@ -38,7 +38,7 @@ impl From<FilesError> for Problem {
             FilesError::NoFiles => FieldError::missing(&["body", "files"]).into(),
             FilesError::TooManyFiles { limit } => FieldError::new(
                 &["body", "files"],
-                format!("List should have at most {limit} items"),
+                format!("List should have at most {limit} items (limit uploads.maxFiles)"),
                 "too_long",
             )
             .into(),

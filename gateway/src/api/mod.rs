@@ -4,6 +4,7 @@ mod allow;
 mod bearer;
 mod carry;
 pub mod conditions;
+mod content_coding;
 mod cors;
 mod deprecation;
 mod documented;

@@ -35,19 +35,26 @@ impl Gateway {
     }
 }
 
-const OPERATIONS: [(Method, &str); 8] = [
-    (Method::GET, "/v1/files/token"),
-    (Method::POST, "/v1/files/token"),
-    (Method::DELETE, "/v1/files/token"),
-    (Method::POST, "/v1/files/location"),
-    (Method::POST, "/v1/files"),
-    (Method::GET, "/v1/files/abc"),
-    (Method::HEAD, "/v1/files/abc"),
-    (Method::DELETE, "/v1/files/abc"),
-];
+/// Every operation of the document that needs a JWT, with `id` for whatever is asked for.
+pub(crate) fn operations(id: &str) -> Vec<(Method, String)> {
+    let document: Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap();
+    let mut operations = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            if operation["security"] == json!([{"Bearer": []}]) {
+                let method = method.to_ascii_uppercase().parse().unwrap();
+                let path = path.replace("{file_id}", id).replace("{upload_id}", id);
+                assert!(!path.contains('{'), "{path}");
+                operations.push((method, path));
+            }
+        }
+    }
+    assert!(operations.len() > 10);
+    operations
+}
 
 async fn every_operation_wants_a_caller(gateway: Arc<Gateway>) {
-    for (method, path) in OPERATIONS {
+    for (method, path) in &operations("abc") {
         let answer = Answer::to(gateway.request(method.clone(), path)).await;
         assert_eq!(answer.status, 401, "{method} {path}");
         assert_eq!(
@@ -55,7 +62,7 @@ async fn every_operation_wants_a_caller(gateway: Arc<Gateway>) {
             Some("Bearer"),
             "{method} {path}"
         );
-        if method != Method::HEAD {
+        if *method != Method::HEAD {
             answer.assert_failure(401, "not_authenticated");
         }
     }
@@ -63,9 +70,14 @@ async fn every_operation_wants_a_caller(gateway: Arc<Gateway>) {
 
 async fn who_is_calling_comes_before_what_is_asked(gateway: Arc<Gateway>) {
     let stranger = crate::issuer::stranger("ana");
-    for (method, path) in OPERATIONS {
-        let answer = Answer::to(gateway.request(method.clone(), path).bearer_auth(&stranger)).await;
-        assert_eq!(answer.status, 403, "{method} {path}");
+    let stored = gateway.store_sample().await;
+    for id in ["abc", &stored.id] {
+        for (method, path) in operations(id) {
+            let asked = gateway
+                .request(method.clone(), &path)
+                .bearer_auth(&stranger);
+            assert_eq!(Answer::to(asked).await.status, 403, "{method} {path}");
+        }
     }
     let request = gateway
         .post("/v1/files")
@@ -75,7 +87,7 @@ async fn who_is_calling_comes_before_what_is_asked(gateway: Arc<Gateway>) {
     Answer::to(request)
         .await
         .assert_failure(403, "other_organization");
-    gateway.world.assert_files(0).await;
+    gateway.world.assert_files(1).await;
 }
 
 async fn claims_that_are_accepted(gateway: Arc<Gateway>) {

@@ -173,6 +173,34 @@ fn form(bytes: &[u8]) -> Vec<u8> {
     [head.as_bytes(), bytes, tail.as_bytes()].concat()
 }
 
+/// `Expect: 100-continue` (RFC 9110, 10.1.1): a body is asked for only once it is known to be taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_is_asked_for_only_when_it_will_be_taken() {
+    with(
+        &[("UPLOADS_MAX_FILE_BYTES", "1000000")],
+        |gateway| async move {
+            let body = form(b"bytes");
+            let expecting =
+                |head: String| head.replace("Host: a", "Host: a\r\nExpect: 100-continue");
+            let stranger = post(body.len()).replace("Bearer ", "Bearer x");
+            for (head, status) in [(stranger, 401), (post(2_000_000_000), 413)] {
+                let mut refused = gateway.raw().await;
+                refused.send(expecting(head)).await;
+                assert_eq!(refused.answer().await.status, status);
+            }
+            let mut taken = gateway.raw().await;
+            taken.send(expecting(post(body.len()))).await;
+            let mut interim = [0; 25];
+            let read = taken.0.read_exact(&mut interim);
+            timeout(PATIENCE, read).await.unwrap().unwrap();
+            assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+            taken.send(&body).await;
+            assert_eq!(taken.answer().await.status, 200);
+        },
+    )
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_that_stops_coming_ends_with_408_and_leaves_nothing() {
     with(&[("SERVER_BODY_SECONDS", "1")], |gateway| async move {

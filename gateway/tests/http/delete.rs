@@ -10,7 +10,26 @@ use crate::issuer::{admin, member, stranger};
 use crate::support::{Answer, UNKNOWN};
 use crate::worlds::everywhere;
 
-everywhere!(owner_and_admin_delete_and_others_do_not);
+everywhere!(
+    owner_and_admin_delete_and_others_do_not,
+    one_of_two_at_once_deletes,
+);
+
+/// Twenty times two at once: one of them is told that it was done, the other that nothing is there.
+async fn one_of_two_at_once_deletes(gateway: Arc<Gateway>) {
+    for _ in 0..20 {
+        let stored = gateway.store_sample().await;
+        let delete = || {
+            let request = gateway.request(Method::DELETE, &stored.path());
+            Answer::to(request.bearer_auth(member("ana")))
+        };
+        let (first, second) = tokio::join!(delete(), delete());
+        let mut statuses = [first.status, second.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 404]);
+    }
+    gateway.world.assert_files(0).await;
+}
 
 async fn owner_and_admin_delete_and_others_do_not(gateway: Arc<Gateway>) {
     let delete = |path: String, bearer: String| {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::authorization::operations;
 use crate::gateway_under_test::Gateway;
 use crate::issuer::{claims, member, now, signed, stranger};
 use crate::support::{Answer, UNKNOWN};
@@ -219,16 +219,7 @@ async fn rotation_needs_no_restart(gateway: Arc<Gateway>) {
 async fn a_file_token_opens_no_other_route(gateway: Arc<Gateway>) {
     let stored = gateway.store_sample().await;
     let token = gateway.token("ana", "").await;
-    for (method, path) in [
-        (Method::GET, stored.path()),
-        (Method::HEAD, stored.path()),
-        (Method::DELETE, stored.path()),
-        (Method::GET, "/v1/files/token".to_owned()),
-        (Method::POST, "/v1/files/token".to_owned()),
-        (Method::DELETE, "/v1/files/token".to_owned()),
-        (Method::POST, "/v1/files/location".to_owned()),
-        (Method::POST, "/v1/files".to_owned()),
-    ] {
+    for (method, path) in operations(&stored.id) {
         let in_query = gateway
             .request(method.clone(), &path)
             .query(&[("token", &token)]);

@@ -94,6 +94,30 @@ async fn an_upload_that_can_not_fit_is_refused_before_its_body_is_read() {
         gateway.world.assert_files(0).await;
     })
     .await;
+    let limits = [
+        ("UPLOADS_MAX_FILE_BYTES", "1000000"),
+        ("UPLOADS_MAX_FILES", "1"),
+    ];
+    on_both(&limits, |gateway| async move {
+        let never = || Body::wrap_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let form = gateway
+            .post("/v1/files")
+            .header("content-type", content_type());
+        let piece = gateway
+            .post("/v1/uploads")
+            .header("tus-resumable", "1.0.0")
+            .header("upload-length", 20_000_000)
+            .header("content-type", "application/offset+octet-stream");
+        for (request, code) in [(form, "request_too_large"), (piece, "file_too_large")] {
+            let request = request.bearer_auth(member("ana"));
+            let request = request.header("content-length", 20_000_000).body(never());
+            let answer = tokio::time::timeout(Duration::from_secs(20), Answer::to(request)).await;
+            let answer = answer.unwrap();
+            answer.assert_failure(413, code);
+            assert!(answer.json()["limit"]["value"].as_u64() > Some(0));
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

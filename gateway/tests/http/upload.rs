@@ -4,7 +4,7 @@ use futures_util::stream;
 use reqwest::Body;
 use serde_json::json;
 
-use crate::forms::{content_type, field, file, form, part};
+use crate::forms::{BOUNDARY, content_type, field, file, form, part};
 use crate::gateway_under_test::Gateway;
 use crate::issuer::member;
 use crate::support::{Answer, sha256};
@@ -27,6 +27,7 @@ everywhere!(
     a_client_that_leaves,
     parts_of_other_names,
     names_are_only_ever_shown,
+    an_encoded_body_is_not_stored,
 );
 
 async fn several_files_in_one_request(gateway: Arc<Gateway>) {
@@ -91,6 +92,9 @@ async fn malformed_bodies(gateway: Arc<Gateway>) {
         "multipart/form-data; boundary=\"\"",
         "multipart/form-data; boundary=another",
         &format!("multipart/form-data; boundary={long}"),
+        &format!("multipart/form-data; boundary={BOUNDARY}; boundary=other"),
+        &format!("multipart/form-data; boundary=other; boundary={BOUNDARY}"),
+        &format!("multipart/form-data; boundary={BOUNDARY}; Boundary={BOUNDARY}"),
     ] {
         let answer = gateway.upload(content_type, whole.clone()).await;
         answer.assert_invalid(&malformed);
@@ -107,6 +111,27 @@ async fn malformed_bodies(gateway: Arc<Gateway>) {
         answer.assert_invalid(&malformed);
     }
     gateway.world.assert_files(0).await;
+}
+
+/// Whatever decodes on the way would find other bytes than were meant.
+async fn an_encoded_body_is_not_stored(gateway: Arc<Gateway>) {
+    let whole = form(&[file("a.bin", "text/plain", b"first")]);
+    let send = |coding: &'static str| {
+        let request = gateway.post("/v1/files").bearer_auth(member("ana"));
+        let request = request.header("content-type", content_type());
+        Answer::to(
+            request
+                .header("content-encoding", coding)
+                .body(whole.clone()),
+        )
+    };
+    for coding in ["gzip", "br", "identity, gzip"] {
+        let answer = send(coding).await;
+        answer.assert_failure(415, "content_encoding_not_taken");
+        assert_eq!(answer.header("accept-encoding"), Some("identity"));
+    }
+    gateway.world.assert_files(0).await;
+    assert_eq!(send("identity").await.status, 200);
 }
 
 async fn missing_part(gateway: Arc<Gateway>) {

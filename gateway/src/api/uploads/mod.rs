@@ -16,6 +16,7 @@ use poem_openapi::{OpenApi, Tags};
 use uuid::Uuid;
 
 use super::bearer::Bearer;
+use super::content_coding::require_identity;
 use super::documented::{Failure, Statuses};
 use super::params::{Header, Path};
 use super::problem::{FieldError, Problem};
@@ -119,6 +120,7 @@ impl UploadsApi {
         let state = State::of(request)?;
         let told = headers::new_length(request)?;
         let raw = headers::text(request, headers::METADATA)?.unwrap_or_default();
+        require_identity(request)?;
         let with_bytes = headers::is_piece(request);
         if !with_bytes && headers::has_body(request) {
             return Err(headers::wrong_type().into());
@@ -228,6 +230,7 @@ impl UploadsApi {
         if !headers::is_piece(request) {
             return Err(headers::wrong_type().into());
         }
+        require_identity(request)?;
         let _at_work = InFlight::new(&state.metrics().uploads);
         let piece = Piece {
             offset: headers::offset(request)?,
@@ -339,6 +342,7 @@ fn problem(state: &State, error: FilesError) -> Problem {
             "file_too_large",
             format!("The file is larger than the limit of {limit} bytes"),
         )
+        .limit("uploads.maxFileBytes", limit)
         .with(
             headers::MAX_SIZE,
             HeaderValue::from(state.files.max_file_bytes()),

@@ -94,7 +94,7 @@ async fn announced_lengths_count_however_many_come_at_once() {
     // Twenty of a thousand bytes fit, and not a byte more.
     on_both(&[("QUOTA_BYTES", "20999")], |gateway| async move {
         let owner = |n: usize| format!("user-{}", n % 7);
-        let answers = at_once(&gateway, 60, |gateway, n| async move {
+        let answers = at_once(&gateway, 100, |gateway, n| async move {
             gateway.ask_for(&owner(n), Some(1000)).await
         })
         .await;

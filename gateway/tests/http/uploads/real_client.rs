@@ -177,6 +177,7 @@ async fn a_gibibyte_survives_interruptions() {
             let outcome = Client::start(&endpoints, &path, 6, Value::Null)
                 .finish()
                 .await;
+            assert!(outcome["interrupted"].as_u64() > Some(0), "{outcome}");
             gateway.assert_same(&outcome, &path).await;
             let answer = Answer::to(gateway.tus(
                 "ana",

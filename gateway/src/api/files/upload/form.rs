@@ -96,6 +96,8 @@ impl UploadForm {
         let boundary = multer::parse_boundary(content_type)
             .ok()
             .filter(|boundary| (1..=MAX_BOUNDARY).contains(&boundary.len()))
+            // Of two, what is before may have taken the other.
+            .filter(|_| boundaries(content_type) == 1)
             .ok_or_else(|| FieldError::malformed_form("its Content-Type has no legal boundary"))?;
         let unclaimed = Unclaimed::default();
         let body = Paced::new(self.body, unclaimed.clone());
@@ -105,6 +107,15 @@ impl UploadForm {
             ignored: 0,
         })
     }
+}
+
+/// How many boundaries a media type names.
+fn boundaries(content_type: &str) -> usize {
+    let media_type = content_type.parse::<mime::Mime>();
+    media_type.map_or(0, |media_type| {
+        let names = media_type.params().map(|(name, _)| name);
+        names.filter(|name| *name == mime::BOUNDARY).count()
+    })
 }
 
 fn is_form(content_type: &str) -> bool {

@@ -13,6 +13,7 @@ use poem_openapi::OpenApi;
 
 use super::Tag;
 use crate::api::bearer::Bearer;
+use crate::api::content_coding::require_identity;
 use crate::api::documented::{Failure, Writing};
 use crate::api::params::{Fields, Header, Query};
 use crate::api::problem::{FieldError, Problem};
@@ -61,6 +62,7 @@ impl UploadApi {
         let (Some(atomic), Some(key)) = (atomic, key) else {
             return Err(fields.problem().into());
         };
+        require_identity(request)?;
         let _at_work = InFlight::new(&state.metrics().uploads);
         if form
             .length
