@@ -286,12 +286,11 @@ impl Admin {
             format!("ALTER ROLE {role} NOLOGIN PASSWORD NULL"),
         )
         .await?;
-        sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1")
-            .bind(name)
-            .execute(&mut self.connection)
-            .await
-            .map_err(|error| translate(&self.server, "end the role's sessions", &error))?;
-        Ok(())
+        let statement = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {}",
+            literal(name)
+        );
+        self.execute("end the role's sessions", statement).await
     }
 
     /// Drops the database, its sessions included.

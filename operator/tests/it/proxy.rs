@@ -1,8 +1,9 @@
-//! A cable that can be pulled: forwards TCP connections until it is told to cut them.
+//! A cable that can be pulled: forwards TCP connections until it is told to cut them, and shows requests to
+//! whoever wants to see them.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -13,7 +14,31 @@ use tokio::sync::watch;
 pub struct Proxy {
     pub address: SocketAddr,
     up: watch::Sender<bool>,
-    writes: Arc<AtomicUsize>,
+    sight: Arc<Sight>,
+}
+
+/// What is seen of the requests.
+#[derive(Default)]
+struct Sight {
+    writes: AtomicUsize,
+    witness: OnceLock<Box<dyn Witness>>,
+}
+
+/// When something happens, as seen from the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The request does not reach it.
+    Before,
+    /// It has done what was asked, and its answer reaches nobody.
+    After,
+}
+
+/// Sees what clients send, a read at a time: their requests begin with a read of their own.
+pub trait Witness: Send + Sync {
+    /// Whether and when the connection ends because of `bytes`.
+    fn sees(&self, bytes: &[u8]) -> Option<Moment>;
+    /// Called when it does.
+    fn strikes(&self);
 }
 
 impl Proxy {
@@ -21,23 +46,24 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (up, state) = watch::channel(true);
-        let writes = Arc::new(AtomicUsize::new(0));
-        let count = writes.clone();
+        let sight = Arc::new(Sight::default());
+        let seen = sight.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(forward(client, target, state.clone(), count.clone()));
+                tokio::spawn(forward(client, target, state.clone(), seen.clone()));
             }
         });
-        Self {
-            address,
-            up,
-            writes,
-        }
+        Self { address, up, sight }
     }
 
     /// HTTP requests so far that were not reads.
     pub fn writes(&self) -> usize {
-        self.writes.load(Ordering::SeqCst)
+        self.sight.writes.load(Ordering::SeqCst)
+    }
+
+    /// Shows all that comes from now on to `witness`, the only one.
+    pub fn show(&self, witness: impl Witness + 'static) {
+        assert!(self.sight.witness.set(Box::new(witness)).is_ok());
     }
 
     /// Ends all connections, and each new one at once.
@@ -54,7 +80,7 @@ async fn forward(
     client: TcpStream,
     target: SocketAddr,
     mut up: watch::Receiver<bool>,
-    writes: Arc<AtomicUsize>,
+    sight: Arc<Sight>,
 ) {
     if !*up.borrow() {
         return;
@@ -64,8 +90,9 @@ async fn forward(
     };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let answers = copy(from_server, to_client, None);
-    let requests = copy(from_client, to_server, Some(writes));
+    let answer_is_last = AtomicBool::new(false);
+    let answers = answers(from_server, to_client, &sight, &answer_is_last);
+    let requests = requests(from_client, to_server, &sight, &answer_is_last);
     tokio::select! {
         _ = async { tokio::join!(answers, requests) } => {}
         _ = up.wait_for(|up| !*up) => {}
@@ -74,17 +101,47 @@ async fn forward(
 
 /// Copies until the end, and counts what begins as a request that writes: clients send a request's head
 /// by itself.
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, writes: Option<Arc<AtomicUsize>>) {
+async fn requests(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    sight: &Sight,
+    answer_is_last: &AtomicBool,
+) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let bytes = &buffer[..length];
         let write = [&b"PUT "[..], b"POST ", b"DELETE "];
-        if let Some(writes) = &writes
-            && write.iter().any(|method| bytes.starts_with(method))
-        {
-            writes.fetch_add(1, Ordering::SeqCst);
+        if write.iter().any(|method| bytes.starts_with(method)) {
+            sight.writes.fetch_add(1, Ordering::SeqCst);
+        }
+        if let Some(witness) = sight.witness.get() {
+            match witness.sees(bytes) {
+                None => {}
+                Some(Moment::Before) => return witness.strikes(),
+                Some(Moment::After) => answer_is_last.store(true, Ordering::SeqCst),
+            }
         }
         if to.write_all(bytes).await.is_err() {
+            return;
+        }
+    }
+    let _ = to.shutdown().await;
+}
+
+async fn answers(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    sight: &Sight,
+    answer_is_last: &AtomicBool,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        if let Some(witness) = sight.witness.get()
+            && answer_is_last.load(Ordering::SeqCst)
+        {
+            return witness.strikes();
+        }
+        if to.write_all(&buffer[..length]).await.is_err() {
             return;
         }
     }

@@ -12,7 +12,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use sqlx::Connection;
 
-use crate::backends::{iam_admin, postgres, put, role_exists, s3};
+use crate::backends::{execute, iam_admin, postgres, postgres_admin, put, role_exists, s3};
 use crate::bed::Bed;
 
 const SIGNING: &str = "filegateway.dev/rotate-signing-key";
@@ -268,6 +268,30 @@ async fn a_database_login_works_until_its_last_session_ends_and_the_next_owns_th
 
     let second = name.replacen("fgw_", "fgw2_", 1);
     assert!(role_exists(&second).await);
+
+    // As a crash leaves it that comes between the lock of a login and the end of its sessions.
+    execute(format!("ALTER ROLE {second} LOGIN PASSWORD 'known'")).await;
+    let url = former.replacen(&name, &second, 1);
+    let (start, end) = url.split_once('@').unwrap();
+    let start = start.rsplit_once(':').unwrap().0;
+    let mut session = postgres(&format!("{start}:known@{end}"), None)
+        .await
+        .unwrap();
+    execute(format!("ALTER ROLE {second} NOLOGIN")).await;
+    annotate(&bed, "look", "again").await;
+    bed.until("the session has ended", async || {
+        let mut probe = postgres_admin().await;
+        let left: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1")
+                .bind(&second)
+                .fetch_one(&mut probe)
+                .await
+                .unwrap();
+        (left == 0).then_some(())
+    })
+    .await;
+    assert!(session.ping().await.is_err());
+
     bed.delete("files").await;
     bed.gone("files").await;
     assert!(!role_exists(&name).await && !role_exists(&second).await);

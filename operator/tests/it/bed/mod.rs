@@ -30,6 +30,7 @@ pub const SYSTEM: &str = "filegateway-system";
 /// One test's part of the cluster.
 pub struct Bed {
     pub client: Client,
+    kube: kube::Config,
     pub namespace: String,
     pub class: String,
     pub s3: Proxy,
@@ -40,12 +41,19 @@ pub struct Bed {
 impl Bed {
     /// A namespace called after the test, without a class.
     pub async fn new(test: &str) -> Self {
-        let client = Client::try_from(kube_config().await).unwrap();
+        Self::at(&variable("FGW_TEST_KUBECONFIG"), test).await
+    }
+
+    /// [`new`](Self::new) on another API server.
+    pub async fn at(kubeconfig: &str, test: &str) -> Self {
+        let kube = kube_config(kubeconfig).await;
+        let client = Client::try_from(kube.clone()).unwrap();
         install_definitions(&client).await;
         let unique: u32 = rand::random();
         let namespace = format!("{test}-{unique:08x}");
         let bed = Self {
             client,
+            kube,
             class: format!("class-{namespace}"),
             namespace,
             s3: Proxy::to(address(&variable("FGW_TEST_S3_ENDPOINT"))).await,

@@ -14,7 +14,6 @@ use tokio::task::JoinHandle;
 
 use super::wait::PATIENCE;
 use super::{Bed, SYSTEM};
-use crate::backends::variable;
 
 /// An operator in this process; stops when dropped.
 pub struct Operator {
@@ -131,8 +130,8 @@ impl Operator {
     }
 }
 
-pub(super) async fn kube_config() -> kube::Config {
-    let file = Kubeconfig::read_from(variable("FGW_TEST_KUBECONFIG")).unwrap();
+pub(super) async fn kube_config(path: &str) -> kube::Config {
+    let file = Kubeconfig::read_from(path).unwrap();
     kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
         .await
         .unwrap()
@@ -160,7 +159,7 @@ impl Bed {
     /// What operators of this test have in common.
     pub async fn start(&self) -> Start {
         Start {
-            kube: kube_config().await,
+            kube: self.kube.clone(),
             home: SYSTEM.into(),
             resync: Duration::from_secs(600),
             lease_name: format!("lease-{}", self.namespace),

@@ -159,7 +159,11 @@ async fn ensure_login(
 async fn lock_others(admin: &mut Admin, roles: &Roles<'_>, held: &Held) -> Result<(), StepError> {
     for (name, role) in roles {
         let in_use = *name == held.user || held.former.as_deref() == Some(*name);
-        if !in_use && role.as_ref().is_some_and(|role| role.can_log_in) {
+        let Some(role) = role.as_ref().filter(|_| !in_use) else {
+            continue;
+        };
+        // A crash may have come between the lock and the end of the sessions.
+        if role.can_log_in || admin.sessions(name).await? > 0 {
             admin.lock_role(name).await?;
         }
     }

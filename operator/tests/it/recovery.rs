@@ -1,0 +1,132 @@
+//! Servers that are taken away while gateways are made and their keys replaced: conditions say which one is
+//! missing and show no secret, and all comes right by itself when it is back.
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use kube::api::ListParams;
+use serde_json::{Value, json};
+
+use crate::backends::variable;
+use crate::bed::Bed;
+use crate::life::{ask_for_rotation, complete, inventory, rotated};
+use crate::proxy::Proxy;
+
+/// How long they are away: several rounds of the operator's patience.
+const AWAY: Duration = Duration::from_secs(10);
+
+/// What must never be read in a status.
+async fn secrets(bed: &Bed) -> Vec<String> {
+    let mut all = vec![
+        variable("FGW_TEST_S3_SECRET_KEY"),
+        crate::backends::postgres_login().1,
+    ];
+    let found = bed.api::<Secret>().list(&ListParams::default()).await;
+    for secret in found.unwrap() {
+        for (key, value) in secret.data.unwrap_or_default() {
+            let text = String::from_utf8(value.0).unwrap();
+            match key.as_str() {
+                "access-key-id" => {}
+                "url" => all.push(text.split([':', '@']).nth(2).unwrap().into()),
+                "keys.json" => {
+                    let keys: Value = serde_json::from_str(&text).unwrap();
+                    let secrets = [&keys["current"], &keys["previous"]];
+                    let secrets = secrets.into_iter().filter_map(|key| key["secret"].as_str());
+                    all.extend(secrets.map(str::to_string));
+                }
+                _ => all.push(text),
+            }
+        }
+    }
+    assert!(all.iter().all(|secret| secret.len() >= 8));
+    all
+}
+
+/// Statuses and events as text, seen again and again for `time`.
+async fn observe(bed: &Bed, time: Duration) -> Vec<String> {
+    let end = Instant::now() + time;
+    let mut seen = Vec::new();
+    while Instant::now() < end {
+        for gateway in bed.gateways().list(&ListParams::default()).await.unwrap() {
+            let events = bed.events(&gateway.name_any()).await;
+            seen.push(serde_json::to_string(&gateway.status).unwrap());
+            seen.push(serde_json::to_string(&events).unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    seen
+}
+
+/// Takes away what `proxy` leads to. `broken` are the conditions that say so, `sound` those that hold for a
+/// gateway that is made meanwhile.
+async fn outage(
+    test: &str,
+    proxy: impl Fn(&Bed) -> &Proxy,
+    server: &str,
+    broken: &str,
+    sound: [&str; 2],
+) {
+    let (bed, _operator) = Bed::with_operator(test).await;
+    let old = bed.create("files", json!({})).await.unwrap();
+    bed.ready("files").await;
+    let before = inventory(&bed, "files", &old.uid().unwrap()).await;
+    let mut hidden = secrets(&bed).await;
+
+    proxy(&bed).cut();
+    ask_for_rotation(&bed, "files", "now").await;
+    bed.create("other", json!({})).await.unwrap();
+    for gateway in ["files", "other"] {
+        let reason = "BackendUnreachable";
+        let message = bed.condition(gateway, broken, "False", reason).await;
+        assert!(message.contains(server), "{message}");
+        let message = bed.condition(gateway, "Ready", "False", reason).await;
+        assert!(message.contains(server), "{message}");
+    }
+    for condition in sound {
+        bed.until(condition, async || {
+            let conditions = bed.status("other").await.conditions;
+            let found = conditions.iter().find(|c| c.type_ == condition)?;
+            (found.status == "True").then_some(())
+        })
+        .await;
+    }
+    hidden.extend(secrets(&bed).await);
+    let seen = observe(&bed, AWAY).await;
+    proxy(&bed).mend();
+
+    bed.ready("other").await;
+    rotated(&bed, "files", "now").await;
+    bed.condition("files", "Ready", "True", "AllReady").await;
+    let after = inventory(&bed, "files", &old.uid().unwrap()).await;
+    assert_eq!(after.buckets, before.buckets);
+    assert_eq!(after.users, before.users);
+    assert_eq!(after.databases, before.databases);
+    complete(&bed, "files", &after).await;
+    hidden.extend(secrets(&bed).await);
+    let seen = [seen, observe(&bed, Duration::ZERO).await].concat();
+    assert!(seen.iter().any(|text| text.contains(server)));
+    for text in &seen {
+        assert!(!hidden.iter().any(|secret| text.contains(secret)), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn s3_may_go_away_while_gateways_are_made_and_keys_replaced() {
+    let sound = ["DatabaseReady", "SigningKeyReady"];
+    outage("away-s3", |bed| &bed.s3, "S3 server", "BucketReady", sound).await;
+}
+
+#[tokio::test]
+async fn iam_may_go_away_while_gateways_are_made_and_keys_replaced() {
+    let sound = ["BucketReady", "DatabaseReady"];
+    let broken = "CredentialsReady";
+    outage("away-iam", |bed| &bed.iam, "IAM server", broken, sound).await;
+}
+
+#[tokio::test]
+async fn postgresql_may_go_away_while_gateways_are_made_and_keys_replaced() {
+    let sound = ["BucketReady", "CredentialsReady"];
+    let (server, broken) = ("PostgreSQL server", "DatabaseReady");
+    outage("away-pg", |bed| &bed.postgres, server, broken, sound).await;
+}
