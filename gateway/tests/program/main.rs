@@ -13,5 +13,6 @@ mod schemathesis;
 mod served;
 mod stopping;
 mod streaming;
+mod tus;
 mod video;
 mod worker;

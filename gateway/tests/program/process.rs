@@ -47,6 +47,12 @@ impl Process {
         assert!(kill.unwrap().success());
     }
 
+    /// Ends it by SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
     /// Waits for its end: whether it ended well.
     pub(crate) fn ends_well(&mut self) -> bool {
         self.end() == Some(0)

@@ -1,7 +1,7 @@
 //! `gateway serve` on versitygw and on SQLite or PostgreSQL, in a world of its own.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -108,17 +108,11 @@ impl Served {
         ] {
             std::fs::write(path(name), text).unwrap();
         }
-        // Taken and freed again: the program can't be asked which port it took.
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
         let log = path("log");
         let database_url = format!("sqlite://{}", path("catalog.db").display());
-        let address = address.to_string();
         let text = |path: PathBuf| path.display().to_string();
         let mut settings: HashMap<String, String> = [
             ("FILEGATEWAY_ORGANIZATION", "acme"),
-            ("FILEGATEWAY_LISTEN", &address),
             ("FILEGATEWAY_STORE_ENDPOINT", &endpoint),
             ("FILEGATEWAY_STORE_BUCKET", &bucket),
             ("FILEGATEWAY_STORE_CREDENTIALS_DIR", &text(path(""))),
@@ -144,16 +138,11 @@ impl Served {
         for (name, value) in variables {
             settings.insert((*name).to_owned(), (*value).to_owned());
         }
-        let mut command = program();
-        command
-            .arg("serve")
-            .envs(&settings)
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).unwrap());
-        let served = Self {
-            process: Process::start(&mut command),
-            url: format!("http://{address}"),
-            log,
+        let server = Server::start(&settings, log).await;
+        Self {
+            process: server.process,
+            url: server.url,
+            log: server.log,
             database_url,
             variables: settings,
             secrets: vec![SECRET.to_owned(), signing, secret],
@@ -161,21 +150,26 @@ impl Served {
             s3,
             bucket,
             _folder: folder,
-        };
-        served.wait_until_ready().await;
-        served
+        }
     }
 
-    async fn wait_until_ready(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let ready = reqwest::get(format!("{}/readyz", self.url)).await;
-            if ready.is_ok_and(|answer| answer.status() == 200) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "the server does not get ready");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    /// Starts one more server on the same database and bucket.
+    pub(crate) async fn beside(&self) -> Server {
+        let log = self.log.with_file_name(format!("log-{}", Uuid::new_v4()));
+        Server::start(&self.variables, log).await
+    }
+
+    /// Starts the server again, at another port, after it ended.
+    pub(crate) async fn start_again(&mut self) {
+        let server = Server::start(&self.variables, self.log.clone()).await;
+        (self.process, self.url) = (server.process, server.url);
+    }
+
+    /// The bytes of an object.
+    pub(crate) async fn object(&self, key: &str) -> Vec<u8> {
+        let get = self.s3.get_object().bucket(&self.bucket).key(key);
+        let body = get.send().await.unwrap().body;
+        body.collect().await.unwrap().to_vec()
     }
 
     /// How many uploads in parts are open in the bucket.
@@ -225,6 +219,50 @@ impl Served {
         delete.send().await.unwrap();
         if let Some(name) = &self.database {
             administer(&format!("DROP DATABASE \"{name}\" WITH (FORCE)")).await;
+        }
+    }
+}
+
+/// A process of `gateway serve`, in a world that somebody else takes down.
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) url: String,
+    pub(crate) log: PathBuf,
+}
+
+impl Server {
+    /// Starts one at a port of its own, and adds to the log.
+    pub(crate) async fn start(variables: &HashMap<String, String>, log: PathBuf) -> Self {
+        // Taken and freed again: the program can't be asked which port it took.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let file = OpenOptions::new().create(true).append(true).open(&log);
+        let mut command = program();
+        command
+            .arg("serve")
+            .env("FILEGATEWAY_LISTEN", &address)
+            .envs(variables)
+            .stdout(Stdio::null())
+            .stderr(file.unwrap());
+        let server = Self {
+            process: Process::start(&mut command),
+            url: format!("http://{address}"),
+            log,
+        };
+        server.wait_until_ready().await;
+        server
+    }
+
+    async fn wait_until_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let ready = reqwest::get(format!("{}/readyz", self.url)).await;
+            if ready.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the server does not get ready");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Client};
 use serde_json::Value;
 
 use crate::served::{Served, member};
+use crate::tus::{MIB, begin, body, offset, piece, resume, standing};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transfer_at_work_is_ended_and_no_new_one_begun() {
@@ -83,6 +85,40 @@ async fn an_upload_that_takes_too_long_to_end_is_undone() {
     assert!(served.process.ends_well());
     upload.await.unwrap().unwrap_err();
     assert_eq!(served.rows().await, 0);
+    assert_eq!(served.uploads().await, 0);
+    served.take_down().await;
+}
+
+/// Unlike a form, which is sent again from its beginning.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_upload_in_pieces_that_is_cut_off_everything_is_kept() {
+    let limit = [("FILEGATEWAY_SERVER_STOP_SECONDS", "1")];
+    let mut served = Served::start_with("info", &limit).await;
+    let bytes: Bytes = (0..=250).cycle().take(20 * MIB).collect();
+    let path = begin(&served.url, bytes.len()).await;
+    // A whole part, and less than one after it.
+    let (frames, reached) = body(&bytes, 10 * MIB);
+    let request = piece(format!("{}{path}", served.url), 0, frames);
+    let request = tokio::spawn(request.send());
+    reached.await.unwrap();
+    let mut known = 0;
+    while known < 8 * MIB {
+        known = offset(&standing(&format!("{}{path}", served.url)).await);
+    }
+    served.process.terminate();
+    assert!(served.process.ends_well());
+    request.await.unwrap().unwrap_err();
+    served.start_again().await;
+    let url = format!("{}{path}", served.url);
+    assert_eq!(offset(&standing(&url).await), 10 * MIB);
+    let id = resume(&url, &bytes).await;
+    let read = Client::new().get(format!("{}/v1/files/{id}", served.url));
+    let read = read.bearer_auth(member()).send().await.unwrap();
+    assert!(read.bytes().await.unwrap() == bytes);
+    served.process.terminate();
+    assert!(served.process.ends_well());
+    assert_eq!(served.rows().await, 1);
+    assert_eq!(served.keys().await, [format!("acme/{id}/original")]);
     assert_eq!(served.uploads().await, 0);
     served.take_down().await;
 }
