@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use gateway::catalog::{NewRow, Visibility};
-use gateway::files::{NewFile, Swept, Tally};
+use gateway::files::{Files, NewFile, NewUpload, Piece, Settings, Swept, Tally};
 use uuid::Uuid;
 
 use crate::support::{caller, commit, frames, pattern};
@@ -17,6 +17,7 @@ everywhere!(
     a_running_upload_is_left_alone,
     many_janitors_beside_running_uploads_break_none,
     an_impatient_janitor_leaves_no_half_of_an_upload,
+    uploads_that_expire_beside_janitors_leave_no_half,
     tails_of_finished_uploads_are_swept_and_others_stay,
 );
 
@@ -222,9 +223,47 @@ async fn upload_many(world: &World, owner: &str) -> usize {
     stored
 }
 
-/// Uploads beside four replicas' janitors of this patience, and then what is there: how many files
-/// were acknowledged. None is there in part.
-async fn uploads_beside_janitors(world: &Arc<World>, age: Duration) -> usize {
+/// The same in pieces, with tails and parts between them.
+async fn upload_many_in_pieces(files: &Files, owner: &str) -> usize {
+    let (caller, mut stored) = (caller(owner), 0);
+    for length in [10, 6 << 20, 12 << 20, 0] {
+        let bytes = pattern(length);
+        let new = NewUpload {
+            length: Some(length as u64),
+            metadata: String::new(),
+            file: NewFile::default(),
+        };
+        let Ok(mut upload) = files.create_resumable(&caller, new).await else {
+            continue;
+        };
+        for end in [length / 7, length / 2, length] {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            let start = usize::try_from(upload.offset).unwrap();
+            let piece = Piece {
+                offset: upload.offset,
+                length: None,
+                size: None,
+                checksum: None,
+                body: frames(bytes.slice(start..end.max(start))),
+            };
+            match files.append_resumable(&caller, upload.id, piece).await {
+                Ok(further) => upload = further,
+                Err(_) => break,
+            }
+        }
+        stored += usize::from(upload.file.is_some());
+    }
+    files.settle().await;
+    stored
+}
+
+/// Uploads of both kinds beside four replicas' janitors of this patience, and then what is there: how
+/// many files were acknowledged of each kind. None is there in part.
+async fn uploads_beside_janitors(
+    world: &Arc<World>,
+    age: Duration,
+    expire: Duration,
+) -> (usize, usize) {
     let stop = tokio_util::sync::CancellationToken::new();
     let janitors: Vec<_> = (0..4)
         .map(|_| {
@@ -237,16 +276,22 @@ async fn uploads_beside_janitors(world: &Arc<World>, age: Duration) -> usize {
             })
         })
         .collect();
-    let uploads: Vec<_> = (0..3)
+    let forms: Vec<_> = (0..3)
         .map(|n| {
             let world = world.clone();
             tokio::spawn(async move { upload_many(&world, &format!("user-{n}")).await })
         })
         .collect();
-    let mut stored = 0;
-    for upload in uploads {
-        stored += upload.await.unwrap();
-    }
+    let pieces: Vec<_> = (0..3)
+        .map(|n| {
+            let files = world.seen_by(Settings {
+                uploads_expire: expire,
+                ..settings("acme")
+            });
+            tokio::spawn(async move { upload_many_in_pieces(&files, &format!("user-{n}")).await })
+        })
+        .collect();
+    let stored = (sum(forms).await, sum(pieces).await);
     stop.cancel();
     for janitor in janitors {
         janitor.await.unwrap();
@@ -259,20 +304,35 @@ async fn uploads_beside_janitors(world: &Arc<World>, age: Duration) -> usize {
     rows.sort();
     objects.sort();
     assert_eq!(rows, objects);
-    assert_eq!(rows.len(), stored);
+    assert_eq!(rows.len(), stored.0 + stored.1);
+    assert_eq!(world.every_upload().await, []);
     let unready = "SELECT count(*) FROM files WHERE status <> 'ready'";
     assert_eq!(world.count(unready).await, 0);
     stored
 }
 
 async fn many_janitors_beside_running_uploads_break_none(world: Arc<World>) {
-    assert_eq!(uploads_beside_janitors(&world, DAY).await, 36);
+    assert_eq!(uploads_beside_janitors(&world, DAY, DAY).await, (36, 12));
 }
 
-/// Without patience it takes running uploads for dead, but none of them is half there afterwards, and
-/// none that was acknowledged is gone.
+/// Without patience it takes running forms for dead, but none of them is half there afterwards, and
+/// none that was acknowledged is gone. Uploads in pieces say themselves when they expire.
 async fn an_impatient_janitor_leaves_no_half_of_an_upload(world: Arc<World>) {
-    uploads_beside_janitors(&world, Duration::ZERO).await;
+    let (_, pieces) = uploads_beside_janitors(&world, Duration::ZERO, DAY).await;
+    assert_eq!(pieces, 12);
+}
+
+/// Nor is there a half of one that expires while somebody is at work on it.
+async fn uploads_that_expire_beside_janitors_leave_no_half(world: Arc<World>) {
+    uploads_beside_janitors(&world, Duration::ZERO, Duration::from_millis(60)).await;
+}
+
+async fn sum(counts: Vec<tokio::task::JoinHandle<usize>>) -> usize {
+    let mut sum = 0;
+    for count in counts {
+        sum += count.await.unwrap();
+    }
+    sum
 }
 
 const JANITOR: &str = "janitor";
