@@ -8,7 +8,7 @@ use super::client::{MIB, PIECE, encoded, pattern};
 use crate::gateway_under_test::Gateway;
 use crate::issuer::member;
 use crate::support::{Answer, sha256};
-use crate::worlds::everywhere;
+use crate::worlds::{everywhere, on_both};
 
 everywhere!(
     every_size_in_one_piece,
@@ -153,6 +153,30 @@ async fn what_arrived_before_the_connection_broke_is_kept(gateway: Arc<Gateway>)
     let answer = gateway.resume(&path, &bytes).await;
     gateway.assert_stored(&answer, &bytes).await;
     gateway.world.assert_files(1).await;
+}
+
+/// Who sends too slowly is told so, and goes on from where it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_too_slowly_is_kept() {
+    on_both(&[("SERVER_BODY_SECONDS", "1")], |gateway| async move {
+        let bytes = pattern(21 * MIB);
+        let path = gateway.begin_upload(bytes.len()).await;
+        let mut offset = 0;
+        // A tail alone, a part with a tail after it, and nothing.
+        for size in [3 * MIB, 10 * MIB, 0] {
+            let piece = gateway.open_piece(&path, offset);
+            piece.feed(&bytes[offset..offset + size]).await;
+            let answer = piece.answered().await;
+            answer.assert_failure(408, "request_too_slow");
+            offset += size;
+            assert_eq!(gateway.offset(&path).await, offset);
+        }
+        let answer = gateway.append(&path, offset, &bytes[offset..]).await;
+        assert_eq!(answer.status, 204);
+        gateway.assert_stored(&answer, &bytes).await;
+        gateway.world.assert_files(1).await;
+    })
+    .await;
 }
 
 async fn the_type_is_found_in_the_first_bytes(gateway: Arc<Gateway>) {
