@@ -11,7 +11,7 @@ use crate::process::program;
 use crate::served::{Served, member};
 
 impl Served {
-    fn janitor(&self, arguments: &[&str]) -> (bool, String) {
+    pub(crate) fn janitor(&self, arguments: &[&str]) -> (bool, String) {
         let mut command = program();
         let command = command.arg("janitor").args(arguments);
         let output = command.envs(self.variables.clone()).output().unwrap();

@@ -7,6 +7,7 @@ mod descriptors;
 mod dev;
 mod events;
 mod janitor;
+mod killed;
 mod metrics;
 mod process;
 mod schemathesis;

@@ -172,10 +172,16 @@ impl Served {
         body.collect().await.unwrap().to_vec()
     }
 
-    /// How many uploads in parts are open in the bucket.
-    pub(crate) async fn uploads(&self) -> usize {
+    /// The keys of the uploads in parts that are open in the bucket.
+    pub(crate) async fn open_uploads(&self) -> Vec<String> {
         let list = self.s3.list_multipart_uploads().bucket(&self.bucket);
-        list.send().await.unwrap().uploads.unwrap_or_default().len()
+        let uploads = list.send().await.unwrap().uploads.unwrap_or_default();
+        uploads.into_iter().filter_map(|open| open.key).collect()
+    }
+
+    /// How many they are.
+    pub(crate) async fn uploads(&self) -> usize {
+        self.open_uploads().await.len()
     }
 
     /// The keys of all objects in the bucket.
