@@ -55,7 +55,11 @@ impl Files {
         range: Option<ByteRange>,
     ) -> Result<Body, FilesError> {
         let range = range.map(|range| (range.start, range.end));
-        match self.store.get_object(&file.location, range).await {
+        match self
+            .store
+            .get_object(&file.location, file.size, range)
+            .await
+        {
             Ok(body) => Ok(body),
             Err(error @ StoreError::NotFound { .. }) => {
                 match self.catalog.find(file.id).await?.and_then(record) {

@@ -84,6 +84,15 @@ impl StoreError {
         }
     }
 
+    /// Whether asking again can't help: what it takes is not there.
+    pub fn is_for_good(&self) -> bool {
+        match self {
+            Self::NotFound { .. } => true,
+            Self::Answered { code, .. } => code == "InvalidPart",
+            Self::Unreachable { .. } | Self::Nonsense { .. } => false,
+        }
+    }
+
     /// Whether the server says that it does not know this call.
     pub fn is_unsupported(&self) -> bool {
         matches!(self, Self::Answered { code, .. }

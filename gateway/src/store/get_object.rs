@@ -20,15 +20,18 @@ use crate::telemetry::metrics::InFlight;
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Store {
-    /// Opens an object, or the part of it from `range.0` to `range.1`, both inclusive.
+    /// Opens an object of `size` bytes, or the part of it from `range.0` to `range.1`, both inclusive.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when it is not there.
+    /// [`StoreError::NotFound`] when it is not there, [`StoreError::Nonsense`] when it is of another
+    /// size, or the server sends something else than the part.
     pub async fn get_object(
         &self,
         key: &str,
+        size: u64,
         range: Option<(u64, u64)>,
     ) -> Result<Body, StoreError> {
+        let action = "read an object";
         let output = self
             .client
             .get_object()
@@ -37,7 +40,16 @@ impl Store {
             .set_range(range.map(|(start, end)| format!("bytes={start}-{end}")))
             .send()
             .await
-            .map_err(|error| StoreError::from_sdk("read an object", error))?;
+            .map_err(|error| StoreError::from_sdk(action, error))?;
+        let expected = range.map_or(size, |(start, end)| end - start + 1);
+        if let Some(length) = output.content_length
+            && u64::try_from(length) != Ok(expected)
+        {
+            return Err(StoreError::Nonsense {
+                action,
+                source: format!("{length} bytes are announced, not {expected}").into(),
+            });
+        }
         Ok(Body {
             frames: Box::pin(output.body.into_inner()),
             stall: Box::pin(sleep(STALL_TIMEOUT)),

@@ -119,11 +119,12 @@ fn after(begin: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
         .unwrap_or(begin)
 }
 
-/// What the store no longer has, an upload can't go on with: a lifecycle rule may have removed it.
+/// What the store no longer has, an upload can't go on with: a lifecycle rule may have removed it, or
+/// its parts are not those that were sent.
 fn gone(error: FilesError) -> FilesError {
     match &error {
         FilesError::Store { source, .. }
-            if matches!(source.downcast_ref(), Some(StoreError::NotFound { .. })) =>
+            if source.downcast_ref().is_some_and(StoreError::is_for_good) =>
         {
             FilesError::UploadGone
         }

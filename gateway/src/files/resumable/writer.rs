@@ -181,7 +181,11 @@ impl Writer {
         };
         let size = usize::try_from(self.row.tail_size).unwrap_or_default();
         let mut tail = BytesMut::with_capacity(size);
-        let mut body = self.files.store.get_object(key, None).await?;
+        let mut body = self
+            .files
+            .store
+            .get_object(key, self.row.tail_size, None)
+            .await?;
         while let Some(frame) = body.next().await {
             let frame = frame.map_err(|error| FilesError::Store {
                 action: "read an object",

@@ -14,7 +14,7 @@ impl Files {
     pub(super) async fn fetch(&self, file: &FileRow, target: &Path) -> Result<(), VideoError> {
         let mut body = self
             .store
-            .get_object(&file.location, None)
+            .get_object(&file.location, file.size, None)
             .await
             .map_err(own)?;
         let mut target = File::create(target).await.map_err(VideoError::Scratch)?;
