@@ -138,10 +138,12 @@ async fn postgres(settings: &Settings) -> Result<Pool, CatalogError> {
         .after_connect(|connection, _| {
             Box::pin(async move {
                 // The server gives up before the gateway does, so nothing is left running there.
+                // At this level writers wait for each other, and none is told to try again.
                 connection
                     .execute(
                         "SET statement_timeout = '9s'; \
-                         SET idle_in_transaction_session_timeout = '30s'",
+                         SET idle_in_transaction_session_timeout = '30s'; \
+                         SET default_transaction_isolation = 'read committed'",
                     )
                     .await?;
                 Ok(())

@@ -8,6 +8,7 @@ mod caching;
 mod conditional;
 mod connections;
 mod cors;
+mod database_faults;
 mod delete;
 mod delivery;
 mod deprecation;
