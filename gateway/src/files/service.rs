@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::upload::{Budget, part_bytes};
 use super::video::Watched;
-use super::{Quota, TypeRules};
+use super::{FileId, Quota, TypeRules};
 use crate::auth::policy::LocationAccess;
 use crate::catalog::Catalog;
 use crate::store::Store;
@@ -94,6 +94,11 @@ impl Files {
     /// The longest file that is accepted, in bytes.
     pub fn max_file_bytes(&self) -> u64 {
         self.settings.max_file_bytes
+    }
+
+    /// Under which key the bytes of a file lie, as they were uploaded.
+    pub(super) fn original(&self, id: FileId) -> String {
+        format!("{}{id}/original", self.root())
     }
 
     /// Under which keys everything of the organization lies.

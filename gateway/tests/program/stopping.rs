@@ -5,11 +5,29 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use reqwest::multipart::{Form, Part};
-use reqwest::{Body, Client};
+use reqwest::{Body, Client, Response};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
 use crate::served::{Served, member};
 use crate::tus::{MIB, begin, body, offset, piece, resume, standing};
+
+/// A form with enough for parts in the store, which are there, and then never an end.
+async fn endless(served: &Served) -> JoinHandle<reqwest::Result<Response>> {
+    let head = "--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a\"\r\n\r\n";
+    let frames = [head.as_bytes().to_vec(), vec![7; 20 << 20]];
+    let frames = stream::iter(frames.map(Ok::<_, std::io::Error>)).chain(stream::pending());
+    let upload = Client::new()
+        .post(format!("{}/v1/files", served.url))
+        .bearer_auth(member())
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(Body::wrap_stream(frames));
+    let upload = tokio::spawn(upload.send());
+    while served.uploads().await == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    upload
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transfer_at_work_is_ended_and_no_new_one_begun() {
@@ -67,19 +85,7 @@ async fn it_is_not_ready_at_once_and_still_answers_for_a_while() {
 async fn an_upload_that_takes_too_long_to_end_is_undone() {
     let limit = [("FILEGATEWAY_SERVER_STOP_SECONDS", "1")];
     let mut served = Served::start_with("info", &limit).await;
-    // Enough for parts in the store, and then never an end.
-    let head = "--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a\"\r\n\r\n";
-    let frames = [head.as_bytes().to_vec(), vec![7; 20 << 20]];
-    let frames = stream::iter(frames.map(Ok::<_, std::io::Error>)).chain(stream::pending());
-    let upload = Client::new()
-        .post(format!("{}/v1/files", served.url))
-        .bearer_auth(member())
-        .header("content-type", "multipart/form-data; boundary=x")
-        .body(Body::wrap_stream(frames));
-    let upload = tokio::spawn(upload.send());
-    while served.uploads().await == 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let upload = endless(&served).await;
     assert_eq!(served.rows().await, 1);
     served.process.terminate();
     assert!(served.process.ends_well());
@@ -145,18 +151,7 @@ async fn a_connection_at_rest_does_not_hold_up_the_end() {
 async fn told_twice_it_ends_at_once() {
     let patience = [("FILEGATEWAY_SERVER_STOP_SECONDS", "3600")];
     let mut served = Served::start_with("info", &patience).await;
-    let head = "--x\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a\"\r\n\r\n";
-    let frames = [head.as_bytes().to_vec(), vec![7; 20 << 20]];
-    let frames = stream::iter(frames.map(Ok::<_, std::io::Error>)).chain(stream::pending());
-    let upload = Client::new()
-        .post(format!("{}/v1/files", served.url))
-        .bearer_auth(member())
-        .header("content-type", "multipart/form-data; boundary=x")
-        .body(Body::wrap_stream(frames));
-    let upload = tokio::spawn(upload.send());
-    while served.uploads().await == 0 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let upload = endless(&served).await;
     served.process.terminate();
     // It is still at work, and takes nobody new.
     let health = format!("{}/healthz", served.url);

@@ -5,6 +5,7 @@ mod audit;
 mod cancel;
 mod catalog;
 mod delete;
+mod films;
 mod janitor;
 mod location;
 mod migrations;

@@ -10,7 +10,7 @@ use gateway::media::{Limits, MediaError, Tools, Wanted};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::video::{decoded, late_mp4, lavfi, make, probe, settings};
+use crate::films::{decoded, late_mp4, lavfi, make, probe, settings};
 use crate::world::World;
 
 mod unusual {

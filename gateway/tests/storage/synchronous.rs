@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use gateway::files::FileStatus;
 
-use crate::video::{lavfi, make};
+use crate::films::{lavfi, make};
 use crate::world::World;
 
 mod both {

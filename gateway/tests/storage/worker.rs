@@ -9,8 +9,8 @@ use gateway::files::FileStatus;
 use gateway::worker::Settings;
 use sqlx::{Connection, PgConnection};
 
+use crate::films::{Worker, late_mp4, settings};
 use crate::support::{caller, commit, named, pattern};
-use crate::video::{Worker, late_mp4, settings};
 use crate::world::{World, everywhere, on_both_databases};
 
 on_both_databases!(

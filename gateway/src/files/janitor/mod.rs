@@ -242,7 +242,7 @@ impl Files {
 
     /// Whether a key of a file's is that of bytes which only its upload needs.
     fn is_tail(&self, id: Uuid, key: &str) -> bool {
-        key.starts_with(&tails(&format!("{}{id}/original", self.root())))
+        key.starts_with(&tails(&self.original(id)))
     }
 
     /// The file that a key belongs to, if it has our form.

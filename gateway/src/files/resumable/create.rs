@@ -35,7 +35,7 @@ impl Files {
             organization: self.settings.organization.clone(),
             owner: caller.subject.clone(),
             name: name::clean(new.file.name.as_deref()),
-            location: format!("{}{id}/original", self.root()),
+            location: self.original(id),
             // Until the first bytes tell.
             content_type,
             visibility: Visibility::Private,

@@ -132,7 +132,7 @@ impl UploadBatch {
             organization: self.files.settings.organization.clone(),
             owner: self.owner.clone(),
             name: name::clean(file.name.as_deref()),
-            location: format!("{}{id}/original", self.files.root()),
+            location: self.files.original(id),
             content_type: media_type.name,
             visibility: catalog::Visibility::Private,
         };

@@ -14,10 +14,7 @@ impl Files {
     pub async fn forget_derived(&self, id: FileId) -> Result<(), FilesError> {
         match self.catalog.find(id).await? {
             Some(_) => Ok(()),
-            None => {
-                self.clear_derived(&format!("{}{id}/original", self.root()))
-                    .await
-            }
+            None => self.clear_derived(&self.original(id)).await,
         }
     }
 
