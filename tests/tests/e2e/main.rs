@@ -7,6 +7,7 @@
 mod contract;
 mod deletion;
 mod isolation;
+mod plugin;
 mod repair;
 mod support;
 mod video;

@@ -147,5 +147,7 @@ async fn forward(cluster: &Cluster, place: &Place, name: &str) -> anyhow::Result
     let Some(port): Option<u16> = port else {
         bail!("kubectl port-forward did not reach the gateway; write its --address");
     };
+    // It writes a line for each connection, and ends when nobody takes it.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     Ok((format!("http://127.0.0.1:{port}").parse()?, child))
 }
