@@ -20,6 +20,7 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Server {
     name: String,
+    command: Command,
     child: Child,
     log: PathBuf,
     stop_signal: Signal,
@@ -45,6 +46,7 @@ impl Server {
         let name = name.to_owned();
         Ok(Self {
             name,
+            command,
             child,
             log,
             stop_signal: Signal::TERM,
@@ -113,6 +115,25 @@ impl Server {
         Ok(())
     }
 
+    /// Kills the server's group, as a crash would.
+    ///
+    /// # Errors
+    /// The server can't be waited for.
+    pub fn crash(&mut self) -> Result<()> {
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        self.child.wait().at("wait for", &self.name)?;
+        Ok(())
+    }
+
+    /// Starts a server that has crashed once more, as it was started before; its log goes on.
+    ///
+    /// # Errors
+    /// The program can't be started.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.child = self.command.spawn().at("start", display(&self.command))?;
+        Ok(())
+    }
+
     /// Lets the server outlive this value and this process.
     pub fn detach(mut self) {
         self.detached = true;
@@ -161,6 +182,23 @@ mod tests {
         let message = error.to_string();
         assert!(message.contains("ended (exit status: 7)"), "{message}");
         assert!(message.ends_with("no disk"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_crashed_can_be_started_again() {
+        let logs = tempfile::tempdir().unwrap();
+        let mut server = Server::start("twice", shell("echo up; sleep 600"), logs.path()).unwrap();
+        let ups = async |server: &mut Server, count: usize| {
+            let log = logs.path().join("twice.log");
+            let up = async || std::fs::read_to_string(&log).unwrap() == "up\n".repeat(count);
+            server.ready(Duration::from_secs(5), up).await.unwrap();
+        };
+        ups(&mut server, 1).await;
+        let first = server.pid();
+        server.crash().unwrap();
+        server.start_again().unwrap();
+        ups(&mut server, 2).await;
+        assert_ne!(server.pid(), first);
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use kube::runtime::controller::Controller;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 
-use super::watch::{SECRET_FIELDS, changes, first_list};
+use super::watch::{SECRET_FIELDS, changes, first_list, watch};
 use crate::class;
 use crate::context::Context;
 use crate::health::Readiness;
@@ -18,11 +18,11 @@ use crate::health::Readiness;
 /// The controller of FileGatewayClasses.
 pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<FileGatewayClass> {
     let (store, writer) = reflector::store();
-    let main = watcher(
+    let main = watch(
         Api::<FileGatewayClass>::all(context.client.clone()),
         watcher::Config::default(),
     );
-    let main = first_list(main.default_backoff(), readiness)
+    let main = first_list(main, readiness)
         .modify(|class| class.managed_fields_mut().clear())
         .reflect(writer)
         .applied_objects();

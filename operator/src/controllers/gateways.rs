@@ -22,7 +22,7 @@ use kube::runtime::{WatchStreamExt, predicates, watcher};
 
 use super::classes::naming;
 use super::watch::{
-    SECRET_FIELDS, api, changes, changes_once_served, drift, first_list, namespaces,
+    SECRET_FIELDS, api, changes, changes_once_served, drift, first_list, namespaces, watch,
 };
 use crate::context::Context;
 use crate::health::Readiness;
@@ -43,8 +43,8 @@ pub fn controller(
 ) -> Controller<FileGateway> {
     let client = &context.client;
     let (store, writer) = reflector::store();
-    let main = watcher(api::<FileGateway>(context), watcher::Config::default());
-    let main = first_list(main.default_backoff(), readiness)
+    let main = watch(api::<FileGateway>(context), watcher::Config::default());
+    let main = first_list(main, readiness)
         .modify(|gateway| gateway.managed_fields_mut().clear())
         .reflect(writer)
         .applied_objects()
@@ -60,10 +60,22 @@ pub fn controller(
     let operator_namespace = context.config.operator_namespace.clone();
     Controller::for_stream(main, store)
         .with_config(settings)
-        .owns(api::<Deployment>(context), managed.clone())
-        .owns(api::<Service>(context), managed.clone())
-        .owns(api::<ServiceAccount>(context), managed.clone())
-        .owns(api::<ConfigMap>(context), managed.clone())
+        .owns_stream(changes(
+            api::<PartialObjectMeta<Deployment>>(context),
+            managed.clone(),
+        ))
+        .owns_stream(changes(
+            api::<PartialObjectMeta<Service>>(context),
+            managed.clone(),
+        ))
+        .owns_stream(changes(
+            api::<PartialObjectMeta<ServiceAccount>>(context),
+            managed.clone(),
+        ))
+        .owns_stream(changes(
+            api::<PartialObjectMeta<ConfigMap>>(context),
+            managed.clone(),
+        ))
         .watches_stream(
             drift(api::<HorizontalPodAutoscaler>(context), managed.clone()),
             |child| labelled(&child),
@@ -119,7 +131,7 @@ pub fn controller(
                 })
             },
         )
-        // Names, labels and owners only: both the Secrets that we make and those that are named.
+        // Both the Secrets that we make and those that are named.
         .watches_stream(
             changes(
                 api::<PartialObjectMeta<Secret>>(context),

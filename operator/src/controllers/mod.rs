@@ -2,6 +2,7 @@
 
 mod classes;
 mod gateways;
+mod retry;
 mod watch;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use kube::api::{Api, DynamicObject};
 use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
 
+use super::retry::Soon;
 use crate::context::Context;
 use crate::health::Readiness;
 use crate::optional::OptionalKind;
@@ -22,7 +23,28 @@ pub const SECRET_FIELDS: &str =
 /// How often a kind that the cluster does not have is looked for.
 const MISSING_KIND: Duration = Duration::from_secs(30);
 
-/// Every object as it is, and then what becomes of it. A broken watch is started again.
+/// A watch that is started again when it breaks; why it broke is logged here.
+///
+/// Failures do not reach kube's controller: it pauses all its watches together, longer with each
+/// failure. Of a dozen that break at once, since the API server was restarted, it would be blind for
+/// minutes.
+pub fn watch<K>(
+    api: Api<K>,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static
+where
+    K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
+{
+    let watched = watcher(api, config).backoff(Soon::default());
+    watched.filter(|event| {
+        if let Err(error) = event {
+            tracing::warn!(%error, "a watch broke; it is started again");
+        }
+        std::future::ready(event.is_ok())
+    })
+}
+
+/// Every object as it is, and then what becomes of it.
 pub fn changes<K>(
     api: Api<K>,
     config: watcher::Config,
@@ -30,11 +52,11 @@ pub fn changes<K>(
 where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
 {
-    watcher(api, config).default_backoff().touched_objects()
+    watch(api, config).touched_objects()
 }
 
 /// Every object as it is, and then what becomes of it but for its status, which somebody else keeps
-/// and which may change every few seconds. A broken watch is started again.
+/// and which may change every few seconds.
 ///
 /// Turned down: kube's predicates. They take the deletion of an object that did not change otherwise
 /// for no change.
@@ -46,9 +68,7 @@ where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + serde::Serialize + Send + 'static,
 {
     let mut seen = Seen::default();
-    watcher(api, config)
-        .default_backoff()
-        .try_filter_map(move |event| std::future::ready(Ok(seen.news(event))))
+    watch(api, config).try_filter_map(move |event| std::future::ready(Ok(seen.news(event))))
 }
 
 /// [`changes`] of a kind that the cluster may get later, or never. Where it is missing, it is looked

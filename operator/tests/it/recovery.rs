@@ -7,9 +7,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::{Value, json};
+use testbed::servers::{Part, Servers};
 
 use crate::backends::variable;
-use crate::bed::Bed;
+use crate::bed::{Bed, Start};
 use crate::life::{ask_for_rotation, complete, inventory, rotated};
 use crate::proxy::Proxy;
 
@@ -129,4 +130,43 @@ async fn postgresql_may_go_away_while_gateways_are_made_and_keys_replaced() {
     let sound = ["BucketReady", "CredentialsReady"];
     let (server, broken) = ("PostgreSQL server", "DatabaseReady");
     outage("away-pg", |bed| &bed.postgres, server, broken, sound).await;
+}
+
+/// On an API server of its own, which other tests do not miss.
+#[tokio::test]
+async fn the_api_server_may_be_restarted_while_gateways_are_made_and_keys_replaced() {
+    let mut servers = Servers::start(&[Part::Kubernetes], None).await.unwrap();
+    let kubeconfig = servers.variable("FGW_TEST_KUBECONFIG").unwrap().to_string();
+    let bed = Bed::at(&kubeconfig, "away-api").await;
+    bed.apply_class(json!({})).await;
+    let _operator = bed.operator_as(Start {
+        secret_delay: Duration::ZERO,
+        ..bed.start().await
+    });
+    let old = bed.create("files", json!({})).await.unwrap();
+    bed.ready("files").await;
+
+    for (name, after) in [("second", 400), ("third", 700)] {
+        ask_for_rotation(&bed, "files", name).await;
+        let new = bed.create(name, json!({})).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        let apiserver = servers.server("kube-apiserver").unwrap();
+        apiserver.crash().unwrap();
+        // With the time to start; watches come back up to half a minute after a long absence.
+        tokio::time::sleep(AWAY / 3).await;
+        apiserver.start_again().unwrap();
+        let answers = async || bed.client.apiserver_version().await.is_ok();
+        apiserver
+            .ready(Duration::from_secs(60), answers)
+            .await
+            .unwrap();
+
+        bed.ready(name).await;
+        rotated(&bed, "files", name).await;
+        bed.condition("files", "Ready", "True", "AllReady").await;
+        for (name, gateway) in [("files", &old), (name, &new)] {
+            let found = inventory(&bed, name, &gateway.uid().unwrap()).await;
+            complete(&bed, name, &found).await;
+        }
+    }
 }

@@ -182,6 +182,15 @@ impl Servers {
         found.map(Server::pid).ok_or_else(missing)
     }
 
+    /// A server by the name of its log.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn server(&mut self, name: &str) -> Result<&mut Server> {
+        let found = self.servers.iter_mut().find(|server| server.name() == name);
+        found.ok_or_else(|| Error::Missing(format!("{name}: its part was not started")))
+    }
+
     /// Ends the servers, last started first.
     ///
     /// # Errors
