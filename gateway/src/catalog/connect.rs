@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -49,7 +50,10 @@ impl Catalog {
             Some("postgres" | "postgresql") => postgres(&settings).await?,
             _ => return Err(CatalogError::Url),
         };
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            job_added: Arc::default(),
+        })
     }
 }
 

@@ -224,6 +224,7 @@ impl Catalog {
         settlement: Settlement,
     ) -> Result<Vec<FileRow>, CatalogError> {
         let Settlement { quota, request } = settlement;
+        let has_job = stored.iter().any(|file| file.video);
         let rows = write!(self, "make an upload readable", |tx| {
             let mut rows = Vec::with_capacity(stored.len());
             for file in stored {
@@ -277,13 +278,17 @@ impl Catalog {
             }
             rows
         });
-        rows.map_err(|error| match error {
+        let rows = rows.map_err(|error| match error {
             CatalogError::Statement {
                 source: sqlx::Error::RowNotFound,
                 action,
             } => CatalogError::Conflict { action },
             other => other.or_rule(),
-        })
+        })?;
+        if has_job {
+            self.job_added.notify_one();
+        }
+        Ok(rows)
     }
 
     /// The row of a file, in whatever status.

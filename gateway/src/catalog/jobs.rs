@@ -87,6 +87,12 @@ macro_rules! forget {
 }
 
 impl Catalog {
+    /// Waits until this process has added a job since somebody last waited. Those of other processes are
+    /// found by looking.
+    pub async fn job_added(&self) {
+        self.job_added.notified().await;
+    }
+
     /// Takes a job that is due, or whose holder's lease ran out.
     ///
     /// # Errors
@@ -341,7 +347,7 @@ impl Catalog {
     /// When the database fails.
     pub async fn revive_job(&self, file: Uuid) -> Result<bool, CatalogError> {
         let now = self.now().await?;
-        write!(self, "put a job back", |tx| {
+        let revived = write!(self, "put a job back", |tx| {
             let revived = sqlx::query(
                 "UPDATE jobs SET state = 'queued', attempts = 0, run_after = $2, progress = 0 \
                  WHERE file_id = $1 AND state = 'dead'",
@@ -363,7 +369,11 @@ impl Catalog {
                 .await?;
             }
             revived
-        })
+        })?;
+        if revived {
+            self.job_added.notify_one();
+        }
+        Ok(revived)
     }
 
     /// The database's clock. SQLite's is this machine's.

@@ -22,7 +22,10 @@ mod standing;
 mod sweep;
 mod usage;
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 pub use connect::Settings;
 pub use epochs::{Epoch, RevocableRow};
@@ -49,6 +52,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Catalog {
     pool: Pool,
+    job_added: Arc<Notify>,
 }
 
 impl Catalog {

@@ -85,6 +85,7 @@ async fn take_jobs(files: Files, studio: Studio, settings: Settings, shutdown: C
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = tokio::time::sleep(pause) => {}
+            () = files.catalog().job_added() => {}
         }
     }
 }

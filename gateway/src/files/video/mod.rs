@@ -11,6 +11,7 @@ mod watch;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
 use super::{FileId, Files, FilesError};
@@ -93,6 +94,9 @@ impl VideoError {
 const FETCHED: u8 = 5;
 const MADE: u8 = 90;
 
+/// Outputs stored at once: one hides the waiting of the other, and each holds some parts in memory.
+const STORED_AT_ONCE: usize = 2;
+
 impl Files {
     /// Works on a file that is `processing`, in a folder of its own. What it makes lies in a folder
     /// beside the original that is named after `attempt`: a worker that was taken for dead and writes
@@ -126,14 +130,13 @@ impl Files {
         let made = tools.make(folder, SOURCE, &facts, late, &studio.wanted, &share);
         let outputs = made.await.map_err(told)?;
         let target = format!("{}{id}/{attempt}/", self.root());
-        let mut stored = Vec::with_capacity(outputs.len());
-        for output in outputs {
-            let (name, content_type) = (output.name, output.content_type);
-            stored.push(self.derive(&target, folder, &name, content_type).await?);
-        }
+        let stored = stream::iter(outputs)
+            .map(|output| self.derive(&target, folder, output))
+            .buffered(STORED_AT_ONCE)
+            .try_collect();
         Ok(Made {
             media: row(facts),
-            outputs: stored,
+            outputs: stored.await?,
         })
     }
 }

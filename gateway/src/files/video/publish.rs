@@ -12,6 +12,7 @@ use super::{VideoError, own};
 use crate::catalog::OutputRow;
 use crate::files::Files;
 use crate::files::upload::{BodyError, Intake, send_parts};
+use crate::media::Output;
 
 /// How much of a derived file is read at once.
 const READ_BYTES: usize = 256 * 1024;
@@ -22,9 +23,9 @@ impl Files {
         &self,
         target: &str,
         folder: &Path,
-        name: &str,
-        content_type: &str,
+        made: Output,
     ) -> Result<OutputRow, VideoError> {
+        let (name, content_type) = (made.name.as_str(), made.content_type);
         let source = File::open(folder.join(name))
             .await
             .map_err(VideoError::Scratch)?;
