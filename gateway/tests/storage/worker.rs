@@ -21,6 +21,7 @@ on_both_databases!(
     a_stopping_worker_puts_its_job_back,
     two_workers_share_the_work,
     an_unreachable_store_is_tried_again,
+    a_video_is_begun_with_at_once_where_it_arrives,
     only_videos_get_a_job,
     owners_take_turns_and_small_videos_go_first,
 );
@@ -215,6 +216,20 @@ async fn an_unreachable_store_is_tried_again(world: Arc<World>) {
     assert_eq!(file.status, FileStatus::Failed);
     let dead = "SELECT count(*) FROM jobs WHERE state = 'dead' AND attempts = 2";
     assert_eq!(world.count(dead).await, 1);
+}
+
+async fn a_video_is_begun_with_at_once_where_it_arrives(world: Arc<World>) {
+    let mut settings = settings(&world);
+    settings.poll = Duration::from_secs(3600);
+    let worker = Worker::start(&world, settings);
+    // It has looked once and found nothing.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let file = world
+        .upload("ana", named("a.mp4", "video/mp4"), late_mp4())
+        .await;
+    let file = world.settled(&file).await;
+    worker.stop().await;
+    assert_eq!(file.status, FileStatus::Ready);
 }
 
 async fn only_videos_get_a_job(world: Arc<World>) {

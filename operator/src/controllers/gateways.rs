@@ -22,7 +22,7 @@ use kube::runtime::{WatchStreamExt, predicates, watcher};
 
 use super::classes::naming;
 use super::watch::{
-    SECRET_FIELDS, api, changes, changes_once_served, drift, first_list, namespaces, watch,
+    SECRET_FIELDS, api, changes, changes_once_served, drift, first_list, names, namespaces, watch,
 };
 use crate::context::Context;
 use crate::health::Readiness;
@@ -60,22 +60,10 @@ pub fn controller(
     let operator_namespace = context.config.operator_namespace.clone();
     Controller::for_stream(main, store)
         .with_config(settings)
-        .owns_stream(changes(
-            api::<PartialObjectMeta<Deployment>>(context),
-            managed.clone(),
-        ))
-        .owns_stream(changes(
-            api::<PartialObjectMeta<Service>>(context),
-            managed.clone(),
-        ))
-        .owns_stream(changes(
-            api::<PartialObjectMeta<ServiceAccount>>(context),
-            managed.clone(),
-        ))
-        .owns_stream(changes(
-            api::<PartialObjectMeta<ConfigMap>>(context),
-            managed.clone(),
-        ))
+        .owns_stream(names::<Deployment>(context, managed.clone()))
+        .owns_stream(names::<Service>(context, managed.clone()))
+        .owns_stream(names::<ServiceAccount>(context, managed.clone()))
+        .owns_stream(names::<ConfigMap>(context, managed.clone()))
         .watches_stream(
             drift(api::<HorizontalPodAutoscaler>(context), managed.clone()),
             |child| labelled(&child),
@@ -103,13 +91,9 @@ pub fn controller(
             SERVICE_MONITOR.resource(),
         )
         // Claims have no owner reference.
-        .watches_stream(
-            changes(
-                api::<PartialObjectMeta<PersistentVolumeClaim>>(context),
-                managed,
-            ),
-            |claim| labelled(&claim),
-        )
+        .watches_stream(names::<PersistentVolumeClaim>(context, managed), |claim| {
+            labelled(&claim)
+        })
         .watches_stream(
             changes(
                 Api::<FileGatewayClass>::all(client.clone()),
@@ -133,10 +117,7 @@ pub fn controller(
         )
         // Both the Secrets that we make and those that are named.
         .watches_stream(
-            changes(
-                api::<PartialObjectMeta<Secret>>(context),
-                watcher::Config::default().fields(SECRET_FIELDS),
-            ),
+            names::<Secret>(context, watcher::Config::default().fields(SECRET_FIELDS)),
             move |secret| of_secret(&by_secret, &classes, &operator_namespace, &secret),
         )
 }

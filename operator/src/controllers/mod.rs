@@ -144,7 +144,8 @@ async fn wait_for_definitions(context: &Context) {
     }
 }
 
-/// Failures are logged where they are handled; what is left is the stream's own trouble.
+/// Failures of passes and watches are logged where they are handled; what is left is the controller's own
+/// trouble.
 async fn log_outcome<T, E, Q>(outcome: Result<T, kube::runtime::controller::Error<E, Q>>)
 where
     E: std::error::Error + 'static,
@@ -153,6 +154,6 @@ where
     use kube::runtime::controller::Error as Trouble;
     match outcome {
         Ok(_) | Err(Trouble::ReconcilerFailed(..) | Trouble::ObjectNotFound(_)) => {}
-        Err(error) => tracing::warn!(%error, "a watch failed; it is started again"),
+        Err(error) => tracing::warn!(%error, "the controller failed; it goes on"),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::{Api, DynamicObject};
+use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
 
@@ -53,6 +53,23 @@ where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
 {
     watch(api, config).touched_objects()
+}
+
+/// [`changes`] of a kind in the watched part of the cluster: names, labels and owners only, since nothing
+/// else of the objects is sent.
+pub fn names<K>(
+    context: &Context,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<PartialObjectMeta<K>, watcher::Error>> + Send + 'static
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static,
+{
+    changes(api(context), config)
 }
 
 /// Every object as it is, and then what becomes of it but for its status, which somebody else keeps
