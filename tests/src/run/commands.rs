@@ -186,6 +186,8 @@ async fn end_to_end_on(suite: &mut Suite, cluster: &Cluster) -> Result<()> {
     // One at a time: they share two gateways, and some of them take pods down.
     tests.args(["--", "--test-threads=1"]);
     tests.env("FGW_TEST_RUN", workspace().join("target/run.json"));
-    tests.env("FGW_TEST_KUBECTL", cluster.access()?.kubectl);
+    let access = cluster.access()?;
+    tests.env("FGW_TEST_KUBECTL", access.kubectl);
+    tests.env("FGW_TEST_HELM", access.helm);
     suite.check("end-to-end tests", &mut tests)
 }

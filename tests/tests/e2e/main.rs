@@ -4,10 +4,13 @@
 //! named by `FGW_TEST_RUN` says where they are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod chart;
 mod contract;
 mod deletion;
 mod isolation;
+mod load;
 mod plugin;
 mod repair;
+mod rotation;
 mod support;
 mod video;

@@ -1,5 +1,6 @@
 //! The cluster under test, and waiting.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
@@ -31,7 +32,9 @@ pub fn access() -> Access {
         kubectl: std::env::var_os("FGW_TEST_KUBECTL")
             .unwrap_or_else(|| "kubectl".into())
             .into(),
-        helm: "helm".into(),
+        helm: std::env::var_os("FGW_TEST_HELM")
+            .unwrap_or_else(|| "helm".into())
+            .into(),
         kubeconfig: run().kubeconfig,
         context: None,
     }
@@ -49,6 +52,29 @@ pub fn kubectl(arguments: &[&str]) -> Result<String, String> {
     } else {
         Err(String::from_utf8_lossy(&output.stderr).into_owned())
     }
+}
+
+/// Upgrades the release to a chart with further values over those that it has.
+///
+/// # Panics
+/// Helm fails, or the operator does not become available.
+pub fn upgrade(chart: &Path, values: &[&str]) {
+    let chart = chart.display().to_string();
+    let mut helm = access().helm(&[
+        "upgrade",
+        "filegateway",
+        &chart,
+        "--namespace=filegateway-system",
+        "--reset-then-reuse-values",
+        "--wait",
+        "--timeout=180s",
+    ]);
+    for value in values {
+        helm.args(["--set", value]);
+    }
+    let output = helm.output().unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
 }
 
 /// The names of the pods of a namespace that fit `selector` and are ready.
@@ -94,15 +120,15 @@ pub fn secret(namespace: &str, name: &str, key: &str) -> String {
 
 /// The cluster's S3 server with the keys of a Secret.
 pub fn s3(namespace: &str, name: &str) -> aws_sdk_s3::Client {
+    let key = |key| secret(namespace, name, key);
+    s3_with(&key("access-key-id"), &key("secret-access-key"))
+}
+
+/// The cluster's S3 server with a key.
+pub fn s3_with(id: &str, key: &str) -> aws_sdk_s3::Client {
     let service = object("service", "storage", "s3").unwrap();
     let address = service["spec"]["clusterIP"].as_str().unwrap();
-    let credentials = Credentials::new(
-        secret(namespace, name, "access-key-id"),
-        secret(namespace, name, "secret-access-key"),
-        None,
-        None,
-        "cluster",
-    );
+    let credentials = Credentials::new(id, key, None, None, "cluster");
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(format!("http://{address}:7070"))
