@@ -85,35 +85,23 @@ pub async fn read<const N: usize>(
     Ok(values.map(|value| value.unwrap_or_else(|| Sensitive::new(""))))
 }
 
-/// A key of a Secret that somebody else made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedKey {
-    /// The Secret's resource version.
-    pub version: String,
-    /// Length of the value in bytes, without the newline at its end that gateways trim too.
-    pub length: usize,
-}
-
-/// What can be said of `key` of a Secret; `None` when the Secret is missing or lacks it.
+/// How long the value under `key` of a Secret is in bytes, without the newline at its end that gateways trim
+/// too; `None` when the Secret is missing or has no value there.
 ///
 /// # Errors
 /// When the API server fails.
-pub async fn named_key(
+pub async fn length_of(
     client: &Client,
     namespace: &str,
     name: &str,
     key: &str,
-) -> Result<Option<NamedKey>, SecretError> {
+) -> Result<Option<usize>, SecretError> {
     let Some(secret) = get(client, namespace, name).await? else {
         return Ok(None);
     };
     let value = secret.data.as_ref().and_then(|data| data.get(key));
     let length = value.map_or(0, |value| value.0.trim_ascii_end().len());
-    Ok(secret
-        .metadata
-        .resource_version
-        .filter(|_| length > 0)
-        .map(|version| NamedKey { version, length }))
+    Ok(Some(length).filter(|length| *length > 0))
 }
 
 /// A Secret of a gateway's own.

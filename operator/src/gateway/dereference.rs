@@ -36,8 +36,8 @@ pub enum AuthSecret {
     Missing,
     /// Its value is shorter than [`SHORTEST_SECRET`].
     TooShort,
-    /// It is there, in this version.
-    Found(String),
+    /// It is there. Pods follow it by themselves, whatever it holds.
+    Found,
 }
 
 /// Reads them.
@@ -62,10 +62,10 @@ pub async fn dereference(
         None => AuthSecret::NotNamed,
         Some(reference) => {
             let found =
-                secrets::named_key(client, &owner.namespace, &reference.name, &reference.key).await;
+                secrets::length_of(client, &owner.namespace, &reference.name, &reference.key).await;
             match found {
-                Ok(Some(key)) if key.length < SHORTEST_SECRET => AuthSecret::TooShort,
-                Ok(Some(key)) => AuthSecret::Found(key.version),
+                Ok(Some(length)) if length < SHORTEST_SECRET => AuthSecret::TooShort,
+                Ok(Some(_)) => AuthSecret::Found,
                 Ok(None) | Err(SecretError::Missing { .. }) => AuthSecret::Missing,
                 Err(SecretError::Api { source, .. }) => {
                     return Err(Error::api("read the auth Secret")(source));

@@ -40,8 +40,6 @@ pub struct Plan {
     pub database: DatabasePlan,
     /// How callers prove who they are.
     pub auth: AuthSpec,
-    /// Version of the Secret with the issuer's shared secret, when there is one.
-    pub auth_secret_version: Option<String>,
     /// When keys and passwords are replaced.
     pub rotations: Rotations,
     /// Lifetime of file tokens, in seconds.
@@ -208,6 +206,7 @@ pub fn validate(
     };
     let mut settings = settings(spec).map_err(&invalid)?;
     let video = video(spec, &mut settings).map_err(&invalid)?;
+    check_auth_secret(gateway, owner, found)?;
     Ok(Plan {
         owner: owner.clone(),
         organization: spec.organization.clone(),
@@ -228,7 +227,6 @@ pub fn validate(
         user: names::user(&owner.namespace, &owner.name, &owner.uid),
         database,
         auth: spec.auth.clone(),
-        auth_secret_version: auth_secret_version(gateway, owner, found)?,
         rotations: rotations(gateway, class),
         token_lifetime_seconds: spec.tokens.lifetime_seconds,
         playback_seconds: spec.tokens.playback_seconds,
@@ -283,16 +281,16 @@ fn allowed(class: &FileGatewayClass, found: &Dereferenced) -> Result<bool, Strin
     Ok(selector.matches(&found.namespace_labels))
 }
 
-fn auth_secret_version(
+fn check_auth_secret(
     gateway: &FileGateway,
     owner: &Owner,
     found: &Dereferenced,
-) -> Result<Option<String>, Finding> {
+) -> Result<(), Finding> {
     let Some(reference) = &gateway.spec.auth.secret_ref else {
-        return Ok(None);
+        return Ok(());
     };
     match &found.auth_secret {
-        AuthSecret::Found(version) => Ok(Some(version.clone())),
+        AuthSecret::Found => Ok(()),
         AuthSecret::TooShort => Err(Finding::no(
             ACCEPTED,
             reason::SECRET_INVALID,

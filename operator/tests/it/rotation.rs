@@ -204,6 +204,33 @@ async fn an_access_key_works_until_every_pod_has_the_next() {
 }
 
 #[tokio::test]
+async fn an_issuers_secret_that_is_replaced_restarts_no_pod() {
+    let (bed, operator) = Bed::with_operator("sharedsecret").await;
+    let secret = async |letter: &str| {
+        let value = json!({"hmac": letter.repeat(32)});
+        bed.apply_secret(&bed.namespace, "jwt", value).await;
+    };
+    secret("x").await;
+    let auth = json!({"auth": {"secretRef": {"name": "jwt", "key": "hmac"}}});
+    bed.create("files", auth).await.unwrap();
+    bed.ready("files").await;
+    let template = pods(&bed).await;
+    secret("y").await;
+    // The pass that answers this has read the Secret.
+    let annotation = json!({"filegateway.dev/rotate-signing-key": "after"});
+    let request = json!({"metadata": {"annotations": annotation}});
+    bed.patch("files", request).await.unwrap();
+    bed.until("the pass is over", async || {
+        let rotations = bed.status("files").await.rotations?;
+        let answered = rotations.signing_key?.request?;
+        (answered == "after").then_some(())
+    })
+    .await;
+    operator.quiet().await;
+    assert_eq!(pods(&bed).await, template);
+}
+
+#[tokio::test]
 async fn a_database_login_works_until_its_last_session_ends_and_the_next_owns_the_same() {
     let (bed, operator) = Bed::with_operator("password").await;
     bed.create("files", json!({"deletionPolicy": "Delete"}))

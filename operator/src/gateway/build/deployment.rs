@@ -180,8 +180,7 @@ fn strategy(plan: &Plan) -> DeploymentStrategy {
 
 fn config_hash(plan: &Plan, restarts: &Restarts) -> String {
     let settings = super::config_map(plan).data.unwrap_or_default();
-    let secret = plan.auth_secret_version.as_deref().unwrap_or_default();
-    hash(format!("{settings:?}\n{}\n{secret}", restarts.database))
+    hash(format!("{settings:?}\n{}", restarts.database))
 }
 
 fn pod(

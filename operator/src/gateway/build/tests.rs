@@ -110,7 +110,7 @@ fn plan_of(gateway: &str, class: &str) -> Plan {
     let class: FileGatewayClass = serde_saphyr::from_str(class).unwrap();
     let found = Dereferenced {
         class: Some(class),
-        auth_secret: AuthSecret::Found("17".into()),
+        auth_secret: AuthSecret::Found,
         ..Dereferenced::default()
     };
     let owner = Owner::of(&gateway).unwrap();
@@ -218,8 +218,6 @@ fn pods_are_replaced_when_what_they_read_at_start_changes() {
         pod.annotations.unwrap()[crate::meta::CONFIG_ANNOTATION].clone()
     };
     let before = annotation(&plan(SQLITE), &restarts());
-    let mut other_secret = plan(SQLITE);
-    other_secret.auth_secret_version = Some("18".into());
     let mut other_setting = plan(SQLITE);
     other_setting
         .settings
@@ -227,7 +225,6 @@ fn pods_are_replaced_when_what_they_read_at_start_changes() {
     let other_login = Restarts {
         database: "new".into(),
     };
-    assert_ne!(annotation(&other_secret, &restarts()), before);
     assert_ne!(annotation(&other_setting, &restarts()), before);
     assert_ne!(annotation(&plan(SQLITE), &other_login), before);
     assert_eq!(annotation(&plan(SQLITE), &restarts()), before);
