@@ -7,7 +7,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::reference::SecretReference;
+use crate::reference::{NAME, SecretReference};
 
 /// How a gateway is reached from outside of the cluster.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct ExposureRules {
 pub struct IngressRules {
     /// The IngressClass. Default: the cluster's own default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub class_name: Option<String>,
 
     /// Annotations for the ingress controller, such as the one that lifts its limit on the size of
@@ -105,7 +105,7 @@ fn default_tls() -> bool {
 #[serde(rename_all = "camelCase")]
 pub struct ParentReference {
     /// Name of the Gateway.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub name: String,
     /// Its namespace.
     #[schemars(length(min = 1, max = 63))]

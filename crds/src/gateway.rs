@@ -14,6 +14,7 @@ use crate::auth::AuthSpec;
 use crate::bucket::BucketSpec;
 use crate::exposure::ExposureSpec;
 use crate::limits::{QuotaSpec, UploadsSpec};
+use crate::reference::NAME;
 use crate::scaling::ScalingSpec;
 use crate::scheduling::SchedulingSpec;
 use crate::server::ServerSpec;
@@ -77,7 +78,7 @@ pub struct FileGatewaySpec {
     /// The FileGatewayClass that says where buckets and databases live. Can't be changed.
     /// Default: `default`.
     #[serde(default = "default_class")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     #[x_kube(validation = Rule::new("self == oldSelf")
         .message("spec.className can't be changed: make a new FileGateway of the other class"))]
     pub class_name: String,
@@ -223,6 +224,7 @@ pub struct SqliteVolume {
     pub size: Quantity,
     /// StorageClass of the volume. Default: the cluster's own default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub storage_class_name: Option<String>,
 }
 

@@ -7,6 +7,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::reference::NAME;
+
 /// Which nodes the gateway's pods, and those that work on videos, may run on.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -25,7 +27,7 @@ pub struct SchedulingSpec {
 
     /// The PriorityClass of the pods. Default: the cluster's own default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     #[x_kube(validation = Rule::new("!self.startsWith('system-')")
         .message("spec.scheduling.priorityClassName: classes that begin with system- are for the cluster itself; name one of your own"))]
     pub priority_class_name: Option<String>,

@@ -36,7 +36,8 @@ pub fn chart() -> String {
 
 /// The chart's release for a test's namespace, in a namespace of its own.
 pub struct Release {
-    home: String,
+    /// The namespace that it is in, which is its name too.
+    pub home: String,
     set: String,
 }
 

@@ -32,6 +32,7 @@ mod readiness;
 mod recovery;
 mod refusals;
 mod rotation;
+mod safety;
 mod scaling;
 mod settings;
 mod settled;

@@ -156,6 +156,13 @@ impl Bed {
         })
     }
 
+    /// A client of the API server that is `user` to it.
+    pub fn as_user(&self, user: &str) -> kube::Client {
+        let mut kube = self.kube.clone();
+        kube.auth_info.impersonate = Some(user.into());
+        kube::Client::try_from(kube).unwrap()
+    }
+
     /// What operators of this test have in common.
     pub async fn start(&self) -> Start {
         Start {
