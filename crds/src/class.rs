@@ -216,7 +216,8 @@ pub struct FileGatewayClassStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Accepted`: the Secrets that it names are there and complete.
+    /// `Accepted`: the Secrets that it names are there and complete. `InUse`: FileGateways name it, and it
+    /// can't be deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

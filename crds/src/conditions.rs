@@ -1,8 +1,8 @@
 //! Condition types and reasons, each string once, and the merge that keeps transition times.
 //!
 //! Conventions: <https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties>.
-//! All types have positive polarity, except [`PAUSED`] and [`DELETION_BLOCKED`], which are present only
-//! when true.
+//! All types have positive polarity. [`PAUSED`], [`DELETION_BLOCKED`] and [`IN_USE`] are present only when
+//! true.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -30,6 +30,9 @@ pub const PAUSED: &str = "Paused";
 /// Deletion waits for something outside the cluster. Present only when true.
 pub const DELETION_BLOCKED: &str = "DeletionBlocked";
 
+/// FileGateways name the class. Present only when true.
+pub const IN_USE: &str = "InUse";
+
 /// Reasons: stable PascalCase words for programs; the message is for people.
 pub mod reason {
     /// `Ready`: every other condition is true.
@@ -46,6 +49,8 @@ pub mod reason {
     pub const NOT_ALLOWED_BY_CLASS: &str = "NotAllowedByClass";
     /// `Accepted` of a class: a Secret that it names is missing or incomplete.
     pub const CREDENTIALS_NOT_FOUND: &str = "CredentialsNotFound";
+    /// `InUse` of a class: FileGateways name it.
+    pub const NAMED_BY_FILE_GATEWAYS: &str = "NamedByFileGateways";
     /// `Paused`: the annotation says so. `Ready`: it said so before anything was made.
     pub const PAUSED_BY_ANNOTATION: &str = "PausedByAnnotation";
     /// Made by us.

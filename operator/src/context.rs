@@ -16,6 +16,7 @@ use crate::remote::iam::Iam;
 use crate::remote::postgres::Login;
 use crate::remote::s3::S3;
 use crate::secrets::{self, SecretError};
+use crate::usage::Usage;
 
 /// One per process.
 pub struct Context {
@@ -29,6 +30,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Failures in a row by gateway.
     pub backoff: Backoff,
+    /// Which classes are named by FileGateways.
+    pub usage: Usage,
     /// Held between finding a bucket absent and marking it, so that two gateways that name the
     /// same bucket can't both make it.
     pub creating_bucket: tokio::sync::Mutex<()>,
@@ -51,6 +54,7 @@ impl Context {
             config,
             metrics,
             backoff: Backoff::default(),
+            usage: Usage::default(),
             creating_bucket: tokio::sync::Mutex::default(),
             clients: Clients::default(),
         }

@@ -29,6 +29,7 @@ pub mod secrets;
 pub mod sensitive;
 pub mod shutdown;
 pub mod telemetry;
+pub mod usage;
 
 pub use check::{CheckError, check};
 pub use config::Config;

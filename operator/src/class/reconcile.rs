@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::conditions::{ACCEPTED, Finding, merge, reason};
+use crds::conditions::{ACCEPTED, Finding, IN_USE, merge, reason};
 use crds::{FileGatewayClass, FileGatewayClassSpec, FileGatewayClassStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -44,7 +44,7 @@ pub fn secret_names(class: &FileGatewayClassSpec) -> Vec<(&str, [&'static str; 2
     names
 }
 
-/// Writes the class's `Accepted`.
+/// Writes the class's `Accepted` and `InUse`.
 ///
 /// # Errors
 /// When the API server fails.
@@ -57,11 +57,13 @@ pub async fn reconcile(
     let accepted = finding.status == Some(true);
     let (reason, note) = (finding.reason, finding.message.clone());
     let before = class.status.clone().unwrap_or_default();
+    let findings = [Some(finding), in_use(&class, &context)];
+    let findings: Vec<Finding> = findings.into_iter().flatten().collect();
     let after = FileGatewayClassStatus {
         observed_generation: class.metadata.generation,
         conditions: merge(
             &before.conditions,
-            &[finding],
+            &findings,
             class.metadata.generation,
             &Time(Timestamp::now()),
         ),
@@ -94,6 +96,19 @@ pub async fn reconcile(
     };
     pass.ended(outcome);
     Ok(Action::requeue(jittered(wait, 0.1)))
+}
+
+/// That FileGateways name the class; nothing when none does. As long as it is not known what they name, it
+/// is what it was.
+fn in_use(class: &FileGatewayClass, context: &Context) -> Option<Finding> {
+    let before = || {
+        let conditions = class.status.iter().flat_map(|status| &status.conditions);
+        conditions.into_iter().any(|known| known.type_ == IN_USE)
+    };
+    let used = context.usage.of(&class.name_any()).unwrap_or_else(before);
+    let message = "FileGateways name it, so it can't be deleted; `kubectl get filegateways -A` shows them \
+                   with their class";
+    used.then(|| Finding::yes(IN_USE, reason::NAMED_BY_FILE_GATEWAYS, message))
 }
 
 async fn look(class: &FileGatewayClass, context: &Context) -> Result<Finding, Error> {

@@ -1,4 +1,5 @@
-//! What wakes the reconcile of a FileGatewayClass: itself, and the Secrets that it names.
+//! What wakes the reconcile of a FileGatewayClass: itself, the Secrets that it names, and FileGateways
+//! that begin or cease to name it.
 
 use std::sync::Arc;
 
@@ -26,7 +27,8 @@ pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<Fi
         .modify(|class| class.managed_fields_mut().clear())
         .reflect(writer)
         .applied_objects();
-    let controller = Controller::for_stream(main, store.clone());
+    let controller =
+        Controller::for_stream(main, store.clone()).reconcile_all_on(context.usage.changes());
     // A watch needs more permissions than reading the named Secrets does. Where the operator may
     // look at one namespace only, it reads them again from time to time.
     if context.config.watch_namespace.is_some() {

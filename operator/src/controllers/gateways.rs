@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::{FileGateway, FileGatewayClass};
+use futures_util::TryStreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
@@ -44,9 +45,15 @@ pub fn controller(
     let client = &context.client;
     let (store, writer) = reflector::store();
     let main = watch(api::<FileGateway>(context), watcher::Config::default());
+    let (seen, noting) = (store.clone(), context.clone());
     let main = first_list(main, readiness)
         .modify(|gateway| gateway.managed_fields_mut().clear())
         .reflect(writer)
+        .inspect_ok(move |event| {
+            if noting.config.watch_namespace.is_none() {
+                noting.usage.note(event, &seen);
+            }
+        })
         .applied_objects()
         .predicate_filter(relevant, Default::default());
     let managed = watcher::Config::default().labels(&managed_selector());

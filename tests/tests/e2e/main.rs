@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod chart;
+mod class;
 mod contract;
 mod deletion;
 mod isolation;
