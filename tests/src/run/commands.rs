@@ -41,7 +41,7 @@ pub async fn run(context: Option<String>) -> Result<()> {
     }
     println!(
         "A one-node Kubernetes cluster with FileGateway on it. The first time its parts are built from source: \
-         about 20 minutes on 2 cores. Later: about a minute."
+         20 to 25 minutes on 2 cores. Later: about a minute."
     );
     prepare::everything()?;
     let cluster = Cluster::new(None);
