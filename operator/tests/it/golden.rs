@@ -129,6 +129,7 @@ async fn schemas(bed: &Bed) -> PathBuf {
             "configmap",
             "custom",
             "filegateway",
+            "validating",
         ];
         if wanted.iter().any(|start| file.starts_with(start)) {
             let schema = json!({"$ref": format!("#/definitions/{name}"), "definitions": strict});
