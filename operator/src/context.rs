@@ -78,7 +78,7 @@ impl Context {
         {
             return Ok(s3.clone());
         }
-        let s3 = S3::new(&store.endpoint, &store.region, store.path_style, &key);
+        let s3 = S3::new(store, &key, self.metrics.clone());
         clients.insert(class.name.clone(), (store.clone(), key, s3.clone()));
         Ok(s3)
     }
@@ -100,7 +100,7 @@ impl Context {
         {
             return Ok(iam.clone());
         }
-        let iam = Iam::new(&class.iam.endpoint, &key);
+        let iam = Iam::new(&class.iam.endpoint, &key, self.metrics.clone());
         clients.insert(class.iam.endpoint.clone(), (key, iam.clone()));
         Ok(iam)
     }

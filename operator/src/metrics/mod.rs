@@ -7,6 +7,7 @@
 mod calls;
 mod gateways;
 mod pass;
+mod remote;
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -23,6 +24,7 @@ use prometheus_client::registry::{Registry, Unit};
 pub use calls::counted;
 pub use gateways::{CredentialLabels, ReadyLabels};
 pub use pass::{Outcome, Pass};
+pub use remote::RemoteLabels;
 
 /// The media type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -88,6 +90,7 @@ pub struct Families {
     running: Family<KindLabels, Gauge>,
     step_failures: Family<StepLabels, Counter>,
     calls: Family<CallLabels, Counter>,
+    remote: Family<RemoteLabels, Histogram, fn() -> Histogram>,
     gateways: Family<ReadyLabels, Gauge>,
     outdated: Gauge,
     oldest: Family<CredentialLabels, Gauge>,
@@ -109,6 +112,7 @@ impl Default for Families {
             running: Family::default(),
             step_failures: Family::default(),
             calls: Family::default(),
+            remote: Family::new_with_constructor(seconds),
             gateways: Family::default(),
             outdated: Gauge::default(),
             oldest: Family::default(),
@@ -148,6 +152,12 @@ impl Families {
             self.step_failures.clone(),
         );
         registry.register("api_calls", "Calls to the API server", self.calls.clone());
+        registry.register_with_unit(
+            "remote_call_duration",
+            "Calls to S3, IAM and PostgreSQL servers, retries included",
+            Unit::Seconds,
+            self.remote.clone(),
+        );
         registry.register(
             "gateways",
             "FileGateways by what their Ready says",
@@ -226,6 +236,7 @@ mod tests {
             .calls
             .get_or_create(&CallLabels { verb, status })
             .inc();
+        metrics.called("s3", "CreateBucket", true, std::time::Duration::ZERO);
         let text = metrics.text();
         let names = text.lines().filter_map(|line| line.strip_prefix("# HELP "));
         let names: Vec<_> = names.filter_map(|line| line.split(' ').next()).collect();

@@ -8,6 +8,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::aws::{AccessKey, retries, timeouts, translate};
 use super::error::{Kind, RemoteError, System};
+use super::metered::Metered;
+use crate::metrics::Metrics;
 use crate::sensitive::Sensitive;
 
 /// IAM is one service per partition, signed for its home region; versitygw takes no other either.
@@ -21,8 +23,8 @@ pub struct Iam {
 }
 
 impl Iam {
-    /// A client for `endpoint`, a URL. Connects only when used.
-    pub fn new(endpoint: &str, key: &AccessKey) -> Self {
+    /// A client for `endpoint`, a URL, whose calls are counted in `metrics`. Connects only when used.
+    pub fn new(endpoint: &str, key: &AccessKey, metrics: Metrics) -> Self {
         let config = aws_sdk_iam::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(endpoint)
@@ -30,6 +32,10 @@ impl Iam {
             .credentials_provider(key.credentials())
             .retry_config(retries())
             .timeout_config(timeouts())
+            .interceptor(Metered {
+                system: "iam",
+                metrics,
+            })
             .build();
         Self {
             client: Client::from_conf(config),

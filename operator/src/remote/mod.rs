@@ -4,6 +4,7 @@
 mod aws;
 mod error;
 pub mod iam;
+mod metered;
 pub mod postgres;
 pub mod s3;
 pub mod scram;

@@ -3,7 +3,7 @@
 //!
 //! Names and literals can't be bound as parameters in these statements, so they are quoted here.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row};
 use super::error::{Kind, RemoteError, System};
 use super::scram;
 use super::sqlstate::translate;
+use crate::metrics::Metrics;
 use crate::sensitive::Sensitive;
 
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -36,21 +37,6 @@ impl Login {
     /// The server without the role: `host:port`.
     pub fn server(&self) -> String {
         format!("{}:{}", self.host, self.port)
-    }
-
-    /// Tries to connect to `database`. False when the server refuses the password.
-    ///
-    /// # Errors
-    /// Any other failure.
-    pub async fn works_for(&self, database: &str) -> Result<bool, RemoteError> {
-        match self.connect(database, "check the gateway's login").await {
-            Ok(connection) => {
-                let _ = connection.close().await;
-                Ok(true)
-            }
-            Err(error) if error.code.starts_with("28P01") => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     async fn connect(
@@ -103,22 +89,41 @@ pub struct Database {
 }
 
 /// A connection with the class's credentials.
-#[derive(Debug)]
 pub struct Admin {
     connection: PgConnection,
     server: String,
+    metrics: Metrics,
 }
 
 impl Admin {
-    /// Connects.
+    /// Connects; calls are counted in `metrics`.
     ///
     /// # Errors
     /// When the server can't be reached or refuses the login.
-    pub async fn connect(login: &Login) -> Result<Self, RemoteError> {
+    pub async fn connect(login: &Login, metrics: &Metrics) -> Result<Self, RemoteError> {
+        let connecting = login.connect(MAINTENANCE, "manage databases");
         Ok(Self {
-            connection: login.connect(MAINTENANCE, "manage databases").await?,
+            connection: timed(metrics, "connect", connecting).await?,
             server: login.server(),
+            metrics: metrics.clone(),
         })
+    }
+
+    /// Whether the server lets `login` connect to `database`; false when it refuses the password.
+    ///
+    /// # Errors
+    /// Any other failure.
+    pub async fn accepts(&self, login: &Login, database: &str) -> Result<bool, RemoteError> {
+        const ACTION: &str = "check the gateway's login";
+        let connecting = login.connect(database, ACTION);
+        match timed(&self.metrics, ACTION, connecting).await {
+            Ok(connection) => {
+                let _ = connection.close().await;
+                Ok(true)
+            }
+            Err(error) if error.code.starts_with("28P01") => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The role called `name`.
@@ -126,14 +131,14 @@ impl Admin {
     /// # Errors
     /// Any failure.
     pub async fn role(&mut self, name: &str) -> Result<Option<Role>, RemoteError> {
-        let row = sqlx::query(
+        const ACTION: &str = "look for the role";
+        let found = sqlx::query(
             "SELECT shobj_description(oid, 'pg_authid') AS comment, rolcanlogin \
              FROM pg_roles WHERE rolname = $1",
         )
         .bind(name)
-        .fetch_optional(&mut self.connection)
-        .await
-        .and_then(|row| {
+        .fetch_optional(&mut self.connection);
+        let row = timed(&self.metrics, ACTION, found).await.and_then(|row| {
             row.map(|row| {
                 Ok(Role {
                     comment: row.try_get("comment")?,
@@ -142,7 +147,7 @@ impl Admin {
             })
             .transpose()
         });
-        row.map_err(|error| translate(&self.server, "look for the role", &error))
+        row.map_err(|error| translate(&self.server, ACTION, &error))
     }
 
     /// The database called `name`.
@@ -150,16 +155,16 @@ impl Admin {
     /// # Errors
     /// Any failure.
     pub async fn database(&mut self, name: &str) -> Result<Option<Database>, RemoteError> {
-        let row = sqlx::query(
+        const ACTION: &str = "look for the database";
+        let found = sqlx::query(
             "SELECT shobj_description(oid, 'pg_database') AS comment, \
                     pg_get_userbyid(datdba)::text AS owner, \
                     has_database_privilege('public', oid, 'CONNECT') AS open_to_public \
              FROM pg_database WHERE datname = $1",
         )
         .bind(name)
-        .fetch_optional(&mut self.connection)
-        .await
-        .and_then(|row| {
+        .fetch_optional(&mut self.connection);
+        let row = timed(&self.metrics, ACTION, found).await.and_then(|row| {
             row.map(|row| {
                 Ok(Database {
                     comment: row.try_get("comment")?,
@@ -169,7 +174,7 @@ impl Admin {
             })
             .transpose()
         });
-        row.map_err(|error| translate(&self.server, "look for the database", &error))
+        row.map_err(|error| translate(&self.server, ACTION, &error))
     }
 
     /// Creates a role that may log in with `password`, with its mark. Statements sent together are
@@ -214,11 +219,14 @@ impl Admin {
     /// # Errors
     /// Any failure.
     pub async fn sessions(&mut self, name: &str) -> Result<i64, RemoteError> {
-        sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1")
-            .bind(name)
-            .fetch_one(&mut self.connection)
+        const ACTION: &str = "count the role's sessions";
+        let counted =
+            sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE usename = $1")
+                .bind(name)
+                .fetch_one(&mut self.connection);
+        timed(&self.metrics, ACTION, counted)
             .await
-            .map_err(|error| translate(&self.server, "count the role's sessions", &error))
+            .map_err(|error| translate(&self.server, ACTION, &error))
     }
 
     /// Lets the role log in with `password` and no other.
@@ -312,15 +320,23 @@ impl Admin {
     }
 
     async fn execute(&mut self, action: &'static str, sql: String) -> Result<(), RemoteError> {
-        let result = self
-            .connection
-            .execute(sqlx::raw_sql(AssertSqlSafe(sql)))
-            .await;
-        match result {
+        let executing = self.connection.execute(sqlx::raw_sql(AssertSqlSafe(sql)));
+        match timed(&self.metrics, action, executing).await {
             Ok(_) => Ok(()),
             Err(error) => Err(translate(&self.server, action, &error)),
         }
     }
+}
+
+async fn timed<T, E>(
+    metrics: &Metrics,
+    operation: &str,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let began = Instant::now();
+    let outcome = call.await;
+    metrics.called("sql", operation, outcome.is_ok(), began.elapsed());
+    outcome
 }
 
 /// Statements that create a role which may log in with `password`, with its mark. The admin becomes a

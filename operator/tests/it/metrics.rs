@@ -38,6 +38,17 @@ async fn gateways_failures_and_leadership_are_counted() {
         let calls = format!("api_calls_total{{verb=\"{verb}\",status=\"2xx\"}}");
         assert!(text.contains(&calls), "{calls} in {text}");
     }
+    for (system, operation) in [
+        ("s3", "CreateBucket"),
+        ("iam", "CreateAccessKey"),
+        ("sql", "create the database"),
+    ] {
+        let labels = format!("{{system=\"{system}\",operation=\"{operation}\",result=\"ok\"}} 1");
+        let calls = format!("remote_call_duration_seconds_count{labels}");
+        assert!(text.contains(&calls), "{calls} in {text}");
+    }
+    let failed = r#"operation="GetBucketTagging",result="failed""#;
+    assert!(text.contains(failed), "{failed} in {text}");
     assert!(
         !text.contains(&bed.namespace),
         "no label has the name of a gateway: {text}"

@@ -13,9 +13,12 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier, Tag, Tagging,
 };
+use crds::ObjectStore;
 
 use super::aws::{AccessKey, retries, timeouts, translate};
 use super::error::{Kind, RemoteError, System};
+use super::metered::Metered;
+use crate::metrics::Metrics;
 
 pub use lifecycle::Lifecycle;
 pub use settings::Set;
@@ -57,23 +60,27 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// A client for `endpoint`, a URL. Connects only when used.
-    pub fn new(endpoint: &str, region: &str, path_style: bool, key: &AccessKey) -> Self {
+    /// A client for `store`, whose calls are counted in `metrics`. Connects only when used.
+    pub fn new(store: &ObjectStore, key: &AccessKey, metrics: Metrics) -> Self {
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(endpoint)
-            .region(Region::new(region.to_string()))
-            .force_path_style(path_style)
+            .endpoint_url(&store.endpoint)
+            .region(Region::new(store.region.clone()))
+            .force_path_style(store.path_style)
             .credentials_provider(key.credentials())
             .retry_config(retries())
             .timeout_config(timeouts())
+            .interceptor(Metered {
+                system: "s3",
+                metrics,
+            })
             // Trailing checksums that nobody asked for are refused by some servers.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .build();
         Self {
             client: Client::from_conf(config),
-            endpoint: endpoint.into(),
-            region: region.into(),
+            endpoint: store.endpoint.clone(),
+            region: store.region.clone(),
         }
     }
 

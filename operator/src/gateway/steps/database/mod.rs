@@ -53,7 +53,7 @@ pub async fn ensure(step: &Step<'_>, name: &str) -> Result<(Finding, Catalog), S
     let kept = secrets::owned(&step.context.client, owner, &secret_name).await?;
 
     let second = second_role(owner);
-    let mut admin = Admin::connect(&admin_login).await?;
+    let mut admin = Admin::connect(&admin_login, &step.context.metrics).await?;
     let roles = [
         (name, admin.role(name).await?),
         (&*second, admin.role(&second).await?),
@@ -149,7 +149,7 @@ async fn ensure_login(
             .await?;
     }
     let may_log_in = role.is_none_or(|found| found.can_log_in);
-    if !may_log_in || !held.login(admin_login).works_for(name).await? {
+    if !may_log_in || !admin.accepts(&held.login(admin_login), name).await? {
         admin.set_password(&held.user, &held.password).await?;
     }
     Ok(())

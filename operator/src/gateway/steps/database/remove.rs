@@ -24,7 +24,7 @@ pub async fn remove(
         return Ok(Fate::Nothing);
     };
     let name = &status.name;
-    let mut admin = Admin::connect(&login).await?;
+    let mut admin = Admin::connect(&login, &context.metrics).await?;
     let role = admin.role(name).await?;
     let second = second_role(owner);
     let second_role = admin.role(&second).await?;

@@ -1,0 +1,69 @@
+//! Counts every call of an SDK's client, in one place for all of them.
+
+use std::time::Instant;
+
+use aws_sdk_s3::config::interceptors::{
+    BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextRef,
+};
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::BoxError;
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_types::config_bag::{Storable, StoreReplace};
+
+use crate::metrics::Metrics;
+
+/// Notes each call's operation, outcome and duration.
+pub(super) struct Metered {
+    /// What is called: `s3` or `iam`.
+    pub system: &'static str,
+    /// Where it is noted.
+    pub metrics: Metrics,
+}
+
+impl std::fmt::Debug for Metered {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_tuple("Metered")
+            .field(&self.system)
+            .finish()
+    }
+}
+
+#[derive(Debug)]
+struct Began(Instant);
+
+impl Storable for Began {
+    type Storer = StoreReplace<Self>;
+}
+
+impl Intercept for Metered {
+    fn name(&self) -> &'static str {
+        "Metered"
+    }
+
+    fn read_before_execution(
+        &self,
+        _context: &BeforeSerializationInterceptorContextRef<'_>,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        config.interceptor_state().store_put(Began(Instant::now()));
+        Ok(())
+    }
+
+    fn read_after_execution(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(Began(began)) = config.load::<Began>() {
+            let operation = config.load::<Metadata>().map_or("unknown", Metadata::name);
+            let ok = context
+                .output_or_error()
+                .is_some_and(|outcome| outcome.is_ok());
+            self.metrics
+                .called(self.system, operation, ok, began.elapsed());
+        }
+        Ok(())
+    }
+}
