@@ -89,6 +89,8 @@ pub mod reason {
     pub const ISSUED: &str = "Issued";
     /// A user of that name exists and is not ours.
     pub const USER_CONFLICT: &str = "UserConflict";
+    /// The database is the one that a Secret names.
+    pub const GIVEN: &str = "Given";
     /// A database of that name exists and is not ours.
     pub const DATABASE_OWNED_BY_OTHER: &str = "DatabaseOwnedByOther";
     /// PostgreSQL refused the operator's own credentials.

@@ -14,7 +14,7 @@ use crate::auth::AuthSpec;
 use crate::bucket::BucketSpec;
 use crate::exposure::ExposureSpec;
 use crate::limits::{QuotaSpec, UploadsSpec};
-use crate::reference::NAME;
+use crate::reference::{DatabaseReference, NAME};
 use crate::scaling::ScalingSpec;
 use crate::scheduling::SchedulingSpec;
 use crate::server::ServerSpec;
@@ -172,9 +172,14 @@ fn default_class() -> String {
 /// The database of a gateway.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.type != 'Secret' || has(self.secretRef)")
+    .message("spec.database.secretRef: type Secret takes the database that a Secret names; write its name here"))]
+#[x_kube(validation = Rule::new("self.type == 'Secret' || !has(self.secretRef)")
+    .message("spec.database.secretRef: it names a database of type Secret only; leave it out, or write type Secret"))]
 pub struct DatabaseSpec {
     /// `PostgreSQL`: a role and a database of its own on the class's server. `SQLite`: a file on a
-    /// volume, for one replica. Can't be changed. Default: `PostgreSQL`.
+    /// volume, for one replica. `Secret`: a PostgreSQL database that is there already, which the operator
+    /// never touches. Can't be changed. Default: `PostgreSQL`.
     #[serde(rename = "type", default)]
     #[x_kube(validation = Rule::new("self == oldSelf").message("spec.database.type can't be changed"))]
     pub type_: DatabaseType,
@@ -187,6 +192,11 @@ pub struct DatabaseSpec {
     /// The volume of a SQLite database.
     #[serde(default)]
     pub sqlite: SqliteVolume,
+
+    /// The Secret that names a database of type `Secret`, with a login that owns it. Pods follow its
+    /// changes without a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<DatabaseReference>,
 }
 
 impl Default for DatabaseSpec {
@@ -195,6 +205,7 @@ impl Default for DatabaseSpec {
             type_: DatabaseType::default(),
             max_connections: default_max_connections(),
             sqlite: SqliteVolume::default(),
+            secret_ref: None,
         }
     }
 }
@@ -211,6 +222,8 @@ pub enum DatabaseType {
     PostgreSQL,
     /// A file on a volume.
     SQLite,
+    /// A PostgreSQL database that a Secret names.
+    Secret,
 }
 
 /// The volume of a SQLite database.

@@ -48,7 +48,7 @@ pub use gateway::{
 pub use limits::{OwnerQuota, QuotaSpec, UploadsSpec};
 pub use monitoring::{MonitoringRules, ServiceMonitorRules};
 pub use network::{Destination, EgressRules, NetworkRules};
-pub use reference::{SecretKeyReference, SecretReference};
+pub use reference::{DatabaseReference, SecretKeyReference, SecretReference};
 pub use scaling::{AutoscalingSpec, ScalingSpec};
 pub use scheduling::{SchedulingSpec, TopologySpread, WhenUnsatisfiable};
 pub use server::ServerSpec;

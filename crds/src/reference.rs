@@ -36,3 +36,21 @@ pub struct SecretKeyReference {
 fn default_key() -> String {
     "secret".into()
 }
+
+/// A Secret that holds the URL of a database.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseReference {
+    /// Name of the Secret, in the FileGateway's namespace.
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
+    pub name: String,
+    /// Key in the Secret's data, whose value is a URL such as
+    /// `postgres://user:password@host:5432/name?sslmode=verify-full`. Default: `url`.
+    #[serde(default = "default_database_key")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
+}
+
+fn default_database_key() -> String {
+    "url".into()
+}

@@ -171,13 +171,10 @@ fn of_secret(
     let name = secret.name_any();
     let namespace = secret.namespace();
     let mut found = select(gateways, |gateway| {
-        gateway.namespace() == namespace
-            && gateway
-                .spec
-                .auth
-                .secret_ref
-                .as_ref()
-                .is_some_and(|reference| reference.name == name)
+        let spec = &gateway.spec;
+        let auth = spec.auth.secret_ref.as_ref().map(|secret| &secret.name);
+        let database = spec.database.secret_ref.as_ref().map(|secret| &secret.name);
+        gateway.namespace() == namespace && [auth, database].contains(&Some(&name))
     });
     if namespace.as_deref() == Some(operator_namespace) {
         for class in naming(classes, &name) {

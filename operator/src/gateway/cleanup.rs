@@ -129,6 +129,10 @@ async fn undo(
                 database::remove(context, &class, owner, found, policy).await
             }
             DatabaseType::SQLite => volume::remove(context, owner, &found.name, policy).await,
+            DatabaseType::Secret => Ok(Fate::Retained(format!(
+                "the database that Secret {} names",
+                found.name
+            ))),
         });
     }
     Ok(fates)

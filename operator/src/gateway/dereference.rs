@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::Api;
 
 use super::error::Error;
+use super::given::{DatabaseSecret, look_for};
 use crate::context::Context;
 use crate::meta::Owner;
 use crate::secrets::{self, SecretError};
@@ -20,6 +21,8 @@ pub struct Dereferenced {
     pub namespace_labels: BTreeMap<String, String>,
     /// The Secret that holds the issuer's shared secret.
     pub auth_secret: AuthSecret,
+    /// The Secret that names the database.
+    pub database_secret: DatabaseSecret,
 }
 
 /// Bytes that a shared secret must have: as many as its hash (RFC 7518, 3.2). Gateways refuse to start
@@ -80,5 +83,9 @@ pub async fn dereference(
             .and_then(|namespace| namespace.metadata.labels)
             .unwrap_or_default(),
         auth_secret,
+        database_secret: match &gateway.spec.database.secret_ref {
+            None => DatabaseSecret::NotNamed,
+            Some(reference) => look_for(context, owner, reference).await?,
+        },
     })
 }

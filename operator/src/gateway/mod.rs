@@ -20,6 +20,7 @@ mod dereference;
 mod draft;
 mod error;
 mod exposure;
+mod given;
 mod pause;
 mod provision;
 mod reconcile;

@@ -147,6 +147,11 @@ fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
             volume_claim_name(&plan.owner.name),
             None,
         ),
+        DatabasePlan::Given { secret, server } => (
+            DatabaseType::Secret,
+            secret.name.clone(),
+            Some(format!("{}:{}", server.host, server.port)),
+        ),
     };
     let created = status
         .database
@@ -356,6 +361,14 @@ async fn catalog(step: &Step<'_>) -> Result<(Finding, (Restarts, Option<Rotated>
         } => {
             let finding = volume::ensure(step, &size.0, storage_class.as_deref()).await?;
             Ok((finding, (Restarts::default(), None)))
+        }
+        DatabasePlan::Given { secret, server } => {
+            let message = format!("Secret {} names the database", secret.name);
+            let finding = Finding::yes(DATABASE_READY, reason::GIVEN, message);
+            let restarts = Restarts {
+                database: server.hash.clone(),
+            };
+            Ok((finding, (restarts, None)))
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use crds::conditions::{ACCEPTED, Finding, reason};
 use crds::{
-    AuthSpec, AutoscalingSpec, ClassSnapshot, DatabaseType, DeletionPolicy, Delivery, FileGateway,
-    FileGatewayClass, GatewayImage, MonitoringRules, NetworkRules, PullPolicy, SchedulingSpec,
+    AuthSpec, AutoscalingSpec, ClassSnapshot, DatabaseReference, DatabaseType, DeletionPolicy,
+    Delivery, FileGateway, FileGatewayClass, GatewayImage, MonitoringRules, NetworkRules,
+    PullPolicy, SchedulingSpec,
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -14,6 +15,7 @@ use super::Schedule;
 use super::bucket::{BucketSettings, bucket_settings};
 use super::dereference::{AuthSecret, Dereferenced, SHORTEST_SECRET};
 use super::exposure::{Exposure, expose};
+use super::given::{DatabaseServer, given};
 use super::settings::{Settings, settings};
 use super::video::{VideoPlan, video};
 use crate::meta::{Owner, ROTATE_ACCESS_KEY, ROTATE_DATABASE_PASSWORD, ROTATE_SIGNING_KEY};
@@ -96,7 +98,7 @@ impl Plan {
 
     /// Whether there are pods for videos alone: a SQLite volume can be mounted by one pod only.
     pub fn has_workers(&self) -> bool {
-        self.video.enabled && matches!(self.database, DatabasePlan::PostgreSql { .. })
+        self.video.enabled && self.database.is_shared()
     }
 }
 
@@ -134,6 +136,20 @@ pub enum DatabasePlan {
         /// Its StorageClass.
         storage_class: Option<String>,
     },
+    /// A PostgreSQL database that is there already.
+    Given {
+        /// The Secret with its URL.
+        secret: DatabaseReference,
+        /// Where it is.
+        server: DatabaseServer,
+    },
+}
+
+impl DatabasePlan {
+    /// Whether several pods can use it at once.
+    pub fn is_shared(&self) -> bool {
+        !matches!(self, Self::Sqlite { .. })
+    }
 }
 
 /// The servers of `class`, as status keeps them.
@@ -203,6 +219,7 @@ pub fn validate(
                 storage_class: spec.database.sqlite.storage_class_name.clone(),
             }
         }
+        DatabaseType::Secret => given(gateway, owner, &found.database_secret)?,
     };
     let mut settings = settings(spec).map_err(&invalid)?;
     let video = video(spec, &mut settings).map_err(&invalid)?;

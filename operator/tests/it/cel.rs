@@ -7,7 +7,19 @@ use crate::bed::Bed;
 #[tokio::test]
 async fn wrong_specs_are_refused_with_advice() {
     let bed = Bed::new("rules").await;
-    let cases: [(&str, &str, Value, &str); 43] = [
+    let cases: [(&str, &str, Value, &str); 45] = [
+        (
+            "files",
+            "a given database that nobody names",
+            json!({"database": {"type": "Secret"}}),
+            "spec.database.secretRef: type Secret takes",
+        ),
+        (
+            "files",
+            "a database that is given and not",
+            json!({"database": {"secretRef": {"name": "own"}}}),
+            "leave it out, or write type Secret",
+        ),
         (
             "files",
             "SQLite with two replicas",

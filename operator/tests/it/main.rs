@@ -14,6 +14,7 @@ mod crashes;
 mod deletion;
 mod events;
 mod exposure;
+mod given;
 mod golden;
 mod leadership;
 mod life;

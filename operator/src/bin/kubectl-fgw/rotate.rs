@@ -131,6 +131,9 @@ fn chosen(gateway: &FileGateway, what: &[What]) -> anyhow::Result<Vec<Credential
         DatabaseType::SQLite if what.contains(&What::Database) => {
             bail!("its database is SQLite, which has no login")
         }
+        DatabaseType::Secret if what.contains(&What::Database) => {
+            bail!("its database is the one that a Secret names: change the login there")
+        }
         _ => {}
     }
     Ok(credentials)

@@ -81,7 +81,7 @@ fn store(plan: &Plan) -> [(&'static str, String); 5] {
 
 fn database(plan: &Plan) -> Vec<(&'static str, String)> {
     match &plan.database {
-        DatabasePlan::PostgreSql { .. } => vec![(
+        DatabasePlan::PostgreSql { .. } | DatabasePlan::Given { .. } => vec![(
             "FILEGATEWAY_DATABASE_URL_FILE",
             format!("{DATABASE_FOLDER}/url"),
         )],

@@ -168,7 +168,7 @@ fn strategy(plan: &Plan) -> DeploymentStrategy {
             type_: Some("Recreate".into()),
             rolling_update: None,
         },
-        DatabasePlan::PostgreSql { .. } => DeploymentStrategy {
+        DatabasePlan::PostgreSql { .. } | DatabasePlan::Given { .. } => DeploymentStrategy {
             type_: Some("RollingUpdate".into()),
             rolling_update: Some(RollingUpdateDeployment {
                 max_surge: Some(IntOrString::Int(1)),

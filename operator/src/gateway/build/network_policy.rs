@@ -61,6 +61,10 @@ fn egress(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
         allowed
             .extend(chosen(rules.database.as_ref()).or_else(|| Some(of_host(&host?, server.port))));
     }
+    if let DatabasePlan::Given { server, .. } = &plan.database {
+        let host = Host::parse(&server.host).ok();
+        allowed.extend(host.map(|host| of_host(&host, server.port.into())));
+    }
     // A shared secret is not fetched from anywhere.
     if plan.auth.secret_ref.is_none() {
         let keys = plan.auth.jwks_url.as_ref().unwrap_or(&plan.auth.issuer);

@@ -1,6 +1,5 @@
 //! What gateway pods mount: Secrets as files, a folder for temporary files, the SQLite volume.
 
-use crds::SecretKeyReference;
 use k8s_openapi::api::core::v1::{
     EmptyDirVolumeSource, KeyToPath, PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume,
     VolumeMount,
@@ -26,8 +25,9 @@ pub(super) fn volumes(plan: &Plan, scratch: Option<&Quantity>) -> Vec<Volume> {
         secret("s3", s3_secret_name(name)),
         secret("signing", signing_secret_name(name)),
     ];
-    volumes.push(match plan.database {
+    volumes.push(match &plan.database {
         DatabasePlan::PostgreSql { .. } => secret("database", database_secret_name(name)),
+        DatabasePlan::Given { secret, .. } => one_key("database", &secret.name, &secret.key, "url"),
         DatabasePlan::Sqlite { .. } => Volume {
             name: "catalog".into(),
             persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
@@ -38,7 +38,7 @@ pub(super) fn volumes(plan: &Plan, scratch: Option<&Quantity>) -> Vec<Volume> {
         },
     });
     if let Some(reference) = &plan.auth.secret_ref {
-        volumes.push(shared_secret(reference));
+        volumes.push(one_key("auth", &reference.name, &reference.key, "secret"));
     }
     volumes
 }
@@ -55,7 +55,9 @@ pub(super) fn mounts(plan: &Plan) -> Vec<VolumeMount> {
         read_only("signing", SIGNING_FOLDER),
     ];
     mounts.push(match plan.database {
-        DatabasePlan::PostgreSql { .. } => read_only("database", DATABASE_FOLDER),
+        DatabasePlan::PostgreSql { .. } | DatabasePlan::Given { .. } => {
+            read_only("database", DATABASE_FOLDER)
+        }
         DatabasePlan::Sqlite { .. } => mount("catalog", DATA_FOLDER),
     });
     if plan.auth.secret_ref.is_some() {
@@ -84,13 +86,13 @@ fn secret(volume: &str, secret: String) -> Volume {
     }
 }
 
-/// The tenant's own Secret, of which only the one key is mounted.
-fn shared_secret(reference: &SecretKeyReference) -> Volume {
-    let mut volume = secret("auth", reference.name.clone());
+/// A Secret of the tenant's own, of which only the one key is mounted, as the file called `path`.
+fn one_key(volume: &str, name: &str, key: &str, path: &str) -> Volume {
+    let mut volume = secret(volume, name.into());
     if let Some(source) = &mut volume.secret {
         source.items = Some(vec![KeyToPath {
-            key: reference.key.clone(),
-            path: "secret".into(),
+            key: key.into(),
+            path: path.into(),
             mode: None,
         }]);
     }

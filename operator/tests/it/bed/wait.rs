@@ -64,7 +64,7 @@ impl Bed {
         pods.await;
         self.pods_available(name).await;
         let database = self.status(name).await.database.unwrap();
-        if database.type_ == crds::DatabaseType::PostgreSQL {
+        if database.type_ != crds::DatabaseType::SQLite {
             self.pods_available(&format!("{name}-worker")).await;
         }
         self.condition(name, "Ready", "True", "AllReady").await;

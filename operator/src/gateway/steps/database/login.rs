@@ -108,7 +108,8 @@ pub fn server_of(secret: &Owned) -> Option<String> {
     secret.data.get(URL).map(server_hash)
 }
 
-pub(super) fn server_hash(url: &Sensitive) -> String {
+/// The same of a URL.
+pub fn server_hash(url: &Sensitive) -> String {
     let server = url.expose().rsplit_once('@').map(|(_, server)| server);
     hash(server.unwrap_or_default())
 }

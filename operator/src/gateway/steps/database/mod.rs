@@ -21,8 +21,8 @@ use crate::meta::{Owner, database_secret_name};
 use crate::remote::postgres::{Admin, Database, Login};
 use crate::secrets;
 
-pub use login::server_of;
-use login::{Held, new_password, server_hash, url};
+use login::{Held, new_password, url};
+pub use login::{server_hash, server_of};
 use owners::{Roles, comment, refuse_foreign, role_of, second_role};
 pub use remove::remove;
 use rotate::{advance, is_over};

@@ -1,0 +1,88 @@
+//! A database that is there already: the operator passes its Secret on to the pods and does nothing else
+//! with it.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret};
+use kube::api::Api;
+use serde_json::json;
+
+use crate::backends::{database_exists, execute, variable};
+use crate::bed::Bed;
+
+async fn template(bed: &Bed) -> PodTemplateSpec {
+    let deployments: Api<Deployment> = bed.api();
+    deployments
+        .get("files")
+        .await
+        .unwrap()
+        .spec
+        .unwrap()
+        .template
+}
+
+#[tokio::test]
+async fn a_given_database_is_used_and_never_touched() {
+    let bed = Bed::new("given").await;
+    // Nothing of the class's server is needed.
+    bed.apply_class(json!({"database": null})).await;
+    let operator = bed.operator(std::time::Duration::from_secs(600)).await;
+    let name = bed.namespace.replace('-', "_");
+    execute(format!("CREATE DATABASE {name}")).await;
+    let database = json!({"type": "Secret", "secretRef": {"name": "own"}});
+    let spec = json!({"database": database, "deletionPolicy": "Delete"});
+    bed.create("files", spec).await.unwrap();
+    let missing = bed
+        .condition("files", "Accepted", "False", "SecretMissing")
+        .await;
+    assert!(missing.contains("Secret own") && missing.contains("url"));
+    bed.apply_secret(
+        &bed.namespace,
+        "own",
+        json!({"url": "mysql://me:hidden@db/x"}),
+    )
+    .await;
+    let wrong = bed
+        .condition("files", "Accepted", "False", "SecretInvalid")
+        .await;
+    assert!(wrong.contains("postgres://") && !wrong.contains("hidden"));
+
+    let server = variable("FGW_TEST_POSTGRES_URL");
+    let (_, server) = server.rsplit_once('@').unwrap();
+    let server = server.split('/').next().unwrap();
+    let url = async |login: &str, server: &str| {
+        let url = format!("postgres://{login}@{server}/{name}");
+        bed.apply_secret(&bed.namespace, "own", json!({"url": url}))
+            .await;
+    };
+    url("me:first", server).await;
+    bed.ready("files").await;
+    let status = bed.status("files").await.database.unwrap();
+    assert_eq!((status.name.as_str(), status.created), ("own", false));
+    assert_eq!(status.server.as_deref(), Some(server));
+    let first = template(&bed).await;
+    let pod = serde_json::to_value(&first).unwrap();
+    let volumes = pod["spec"]["volumes"].as_array().unwrap();
+    let mounted = volumes.iter().find(|volume| volume["name"] == "database");
+    assert_eq!(mounted.unwrap()["secret"]["secretName"], "own");
+    let secrets: Api<Secret> = bed.api();
+    assert!(secrets.get_opt("files-database").await.unwrap().is_none());
+
+    // A new login is the pods' business; another server means that what they hold open has to end.
+    url("me:second", server).await;
+    operator.quiet().await;
+    assert_eq!(template(&bed).await, first);
+    url("me:second", "other.example.com").await;
+    bed.until("pods are made anew", async || {
+        (template(&bed).await != first).then_some(())
+    })
+    .await;
+
+    bed.delete("files").await;
+    bed.gone("files").await;
+    let note = bed.event("files", "Deleted").await;
+    println!("{note}");
+    assert!(database_exists(&name).await);
+    assert!(secrets.get_opt("own").await.unwrap().is_some());
+    execute(format!("DROP DATABASE {name}")).await;
+    operator.stop().await;
+}
