@@ -29,6 +29,7 @@ mod panics;
 mod playback;
 mod players;
 mod probes;
+mod quota;
 mod raw;
 mod read;
 mod relay;

@@ -1,4 +1,5 @@
-//! Something between the gateway and the object store, that counts, and may tell a wrong time.
+//! Something between the gateway and what it depends on, that counts, may tell a wrong time, and may
+//! fall silent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,8 +7,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
+use url::Url;
 
 use crate::worlds::variable;
 
@@ -15,40 +18,48 @@ pub(crate) struct Relay {
     port: u16,
     open: Arc<AtomicUsize>,
     heads: Arc<AtomicUsize>,
+    hung: watch::Sender<bool>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Relay {
     pub(crate) async fn to_versitygw() -> Self {
-        Self::with(0, usize::MAX).await
+        Self::with(&versitygw(), 0, usize::MAX).await
+    }
+
+    pub(crate) async fn to_postgres() -> Self {
+        let url = Url::parse(&variable("FGW_TEST_POSTGRES_URL")).unwrap();
+        let (host, port) = (url.host_str().unwrap(), url.port().unwrap_or(5432));
+        Self::with(&format!("{host}:{port}"), 0, usize::MAX).await
     }
 
     /// One whose answers say that it is so many seconds later than it is.
     pub(crate) async fn with_time(later: i64) -> Self {
-        Self::with(later, usize::MAX).await
+        Self::with(&versitygw(), later, usize::MAX).await
     }
 
     /// One that passes so many bytes of a connection's answers, and then nothing more.
     pub(crate) async fn silent_after(bytes: usize) -> Self {
-        Self::with(0, bytes).await
+        Self::with(&versitygw(), 0, bytes).await
     }
 
-    async fn with(later: i64, most: usize) -> Self {
+    async fn with(server: &str, later: i64, most: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let server = variable("FGW_TEST_S3_ENDPOINT");
-        let server = server.strip_prefix("http://").unwrap().to_owned();
-        let server = server.trim_end_matches('/').to_owned();
+        let server = server.to_owned();
+        let (hung, hanging) = watch::channel(false);
         let (open, heads) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let (counter, asked) = (open.clone(), heads.clone());
         let task = tokio::spawn(async move {
             loop {
                 let (here, _) = listener.accept().await.unwrap();
                 let (counter, asked, server) = (counter.clone(), asked.clone(), server.clone());
+                let mut hanging = hanging.clone();
                 counter.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
+                    answers(&mut hanging).await;
                     if let Ok(there) = TcpStream::connect(server).await {
-                        relay(here, there, later, most, &asked).await;
+                        relay(here, there, (later, most), &asked, hanging).await;
                     }
                     counter.fetch_sub(1, Ordering::SeqCst);
                 });
@@ -58,6 +69,7 @@ impl Relay {
             port,
             open,
             heads,
+            hung,
             _task: AbortOnDropHandle::new(task),
         }
     }
@@ -69,6 +81,20 @@ impl Relay {
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// From now on takes every connection, and passes nothing.
+    pub(crate) fn hang(&self) {
+        self.hung.send_replace(true);
+    }
+
+    /// Passes on all that came meanwhile, and goes on.
+    pub(crate) fn go_on(&self) {
+        self.hung.send_replace(false);
     }
 
     /// Waits until the number of open connections is as wanted.
@@ -83,7 +109,25 @@ impl Relay {
     }
 }
 
-async fn relay(here: TcpStream, there: TcpStream, later: i64, most: usize, asked: &AtomicUsize) {
+fn versitygw() -> String {
+    let server = variable("FGW_TEST_S3_ENDPOINT");
+    let server = server.strip_prefix("http://").unwrap();
+    server.trim_end_matches('/').to_owned()
+}
+
+/// Waits while the relay hangs.
+async fn answers(hanging: &mut watch::Receiver<bool>) {
+    hanging.wait_for(|hung| !hung).await.ok();
+}
+
+async fn relay(
+    here: TcpStream,
+    there: TcpStream,
+    (later, most): (i64, usize),
+    asked: &AtomicUsize,
+    mut hanging: watch::Receiver<bool>,
+) {
+    let mut hanging_too = hanging.clone();
     let ((mut from_here, mut to_here), (mut from_there, mut to_there)) =
         (here.into_split(), there.into_split());
     let asking = async {
@@ -92,6 +136,7 @@ async fn relay(here: TcpStream, there: TcpStream, later: i64, most: usize, asked
             if buffer.starts_with(b"HEAD ") {
                 asked.fetch_add(1, Ordering::SeqCst);
             }
+            answers(&mut hanging).await;
             if to_there.write_all(&buffer[..read]).await.is_err() {
                 return;
             }
@@ -105,6 +150,7 @@ async fn relay(here: TcpStream, there: TcpStream, later: i64, most: usize, asked
             if passed > most {
                 std::future::pending::<()>().await;
             }
+            answers(&mut hanging_too).await;
             if later != 0 {
                 shift(&mut buffer[..read], later);
             }
