@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::forms::{content_type, file, form};
 use crate::gateway_under_test::Gateway;
 use crate::issuer::member;
-use crate::support::Answer;
+use crate::support::{Answer, UNKNOWN};
 use crate::worlds::on_both;
 
 async fn send(gateway: &Gateway, owner: &str, files: &[Vec<u8>]) -> Answer {
@@ -165,6 +165,39 @@ async fn one_caller_can_not_use_up_everybodys_requests() {
         let limit = json!({"name": "requests.perMinute", "value": 5});
         assert_eq!(answer.json()["limit"], limit);
         assert_eq!(ask("ben").await.status, 200);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_with_a_file_token_count_as_their_callers() {
+    on_both(&[("REQUESTS_PER_MINUTE", "5")], |gateway| async move {
+        let (ana, ben) = (
+            gateway.token("ana", "").await,
+            gateway.token("ben", "").await,
+        );
+        let stream = |token: &str| {
+            let by_id = format!("/v1/files/stream/{UNKNOWN}?token={token}");
+            let by_location = format!("/v1/files/stream?location=a&token={token}");
+            [gateway.get(&by_id), gateway.head(&by_location)]
+        };
+        for _ in 0..2 {
+            for request in stream(&ana) {
+                assert_eq!(Answer::to(request).await.status, 404);
+            }
+        }
+        let [by_id, by_location] = stream(&ana);
+        let answer = Answer::to(by_id).await;
+        answer.assert_failure(429, "too_many_requests");
+        assert!(answer.header("retry-after").is_some());
+        assert_eq!(Answer::to(by_location).await.status, 429);
+        let jwt = gateway.get("/v1/files/token").bearer_auth(member("ana"));
+        assert_eq!(Answer::to(jwt).await.status, 429);
+        let [by_id, _] = stream(&ben);
+        assert_eq!(Answer::to(by_id).await.status, 404);
+        // What is no token is nobody's.
+        let [by_id, _] = stream("nonsense");
+        assert_eq!(Answer::to(by_id).await.status, 401);
     })
     .await;
 }

@@ -32,6 +32,7 @@ mod probes;
 mod quota;
 mod raw;
 mod read;
+mod refused_early;
 mod relay;
 mod repeated;
 mod replica;
