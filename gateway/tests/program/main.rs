@@ -8,6 +8,8 @@ mod dev;
 mod events;
 mod janitor;
 mod killed;
+mod logs;
+mod memory;
 mod metrics;
 mod process;
 mod schemathesis;

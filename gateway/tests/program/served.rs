@@ -54,7 +54,8 @@ pub(crate) fn other_member() -> String {
     jwt("bo")
 }
 
-fn jwt(subject: &str) -> String {
+/// The JWT of whoever is called so.
+pub(crate) fn jwt(subject: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let claims = json!({"iss": "issuer", "aud": "files", "sub": subject, "org": "acme",
         "exp": now.as_secs() + 600});
