@@ -206,20 +206,20 @@ async fn requests_with_a_file_token_count_as_their_callers() {
 async fn uploads_in_flight_have_an_end_and_a_slot_comes_free() {
     on_both(&[("UPLOADS_IN_FLIGHT", "2")], |gateway| async move {
         let start = form(&[bytes(100_000)]);
-        let hang = || {
+        let hang = |who: &'static str| {
             let (gateway, start) = (gateway.clone(), start[..50_000].to_vec());
             tokio::spawn(async move {
                 // Until it is let in: one of Ben's may be in flight just then.
                 loop {
                     let start = [Ok::<_, std::io::Error>(start.clone())];
                     let chunks = stream::iter(start).chain(stream::pending());
-                    let request = gateway.post("/v1/files").bearer_auth(member("ana"));
+                    let request = gateway.post("/v1/files").bearer_auth(member(who));
                     let request = request.header("content-type", content_type());
                     request.body(Body::wrap_stream(chunks)).send().await.ok();
                 }
             })
         };
-        let hanging = [hang(), hang()];
+        let hanging = [hang("ana"), hang("cleo")];
         let refused = async {
             loop {
                 let answer = send(&gateway, "ben", &[bytes(1)]).await;
@@ -244,6 +244,46 @@ async fn uploads_in_flight_have_an_end_and_a_slot_comes_free() {
         tokio::time::timeout(Duration::from_secs(20), let_in)
             .await
             .unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_caller_can_not_take_up_the_places_of_all_uploads() {
+    on_both(&[("UPLOADS_IN_FLIGHT", "8")], |gateway| async move {
+        let never = || Body::wrap_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let path = gateway.begin_upload(10).await;
+        // One in a form and one in pieces: a quarter of eight.
+        let form = gateway.post("/v1/files").bearer_auth(member("ana"));
+        let form = form.header("content-type", content_type()).body(never());
+        let piece = gateway.piece(&path, 0, never());
+        let hanging = [form, piece].map(|request| tokio::spawn(request.send()));
+        gateway.assert_soon("uploads", 2.0).await;
+        gateway.world.wait_for_holder().await;
+        let others = gateway.begin_upload(10).await;
+        for answer in [
+            send(&gateway, "ana", &[bytes(1)]).await,
+            gateway.append(&others, 0, b"0123456789").await,
+        ] {
+            answer.assert_failure(429, "too_many_uploads_at_once");
+            assert_eq!(answer.header("retry-after"), Some("5"));
+            let limit = json!({"name": "uploads.inFlightPerCaller", "value": 2});
+            assert_eq!(answer.json()["limit"], limit);
+        }
+        for other in ["ben", "cleo", "dan"] {
+            assert_eq!(send(&gateway, other, &[bytes(1)]).await.status, 200);
+        }
+        let [form, piece] = hanging;
+        form.abort();
+        let let_in = async {
+            while send(&gateway, "ana", &[bytes(1)]).await.status != 200 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), let_in)
+            .await
+            .unwrap();
+        piece.abort();
     })
     .await;
 }

@@ -177,7 +177,7 @@ async fn a_body_of_unknown_length_that_is_too_large_is_not_read_to_its_end() {
             head("POST /v1/files/location", "Content-Type: application/json\r\n"),
             "{\"location\": \"".to_owned(),
             vec![b'a'; 64 * 1024],
-            413,
+            422,
         ),
     ])
     .await;
