@@ -38,6 +38,7 @@ mod repeated;
 mod replica;
 mod revocation;
 mod secrets;
+mod silent_store;
 mod smuggling;
 mod store_faults;
 mod store_proxy;

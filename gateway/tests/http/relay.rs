@@ -27,6 +27,11 @@ impl Relay {
         Self::with(&versitygw(), 0, usize::MAX).await
     }
 
+    /// One that takes so many bytes a second from a connection, and no more.
+    pub(crate) async fn slow(pace: usize) -> Self {
+        Self::paced(&versitygw(), 0, usize::MAX, pace).await
+    }
+
     pub(crate) async fn to_postgres() -> Self {
         let url = Url::parse(&variable("FGW_TEST_POSTGRES_URL")).unwrap();
         let (host, port) = (url.host_str().unwrap(), url.port().unwrap_or(5432));
@@ -44,6 +49,10 @@ impl Relay {
     }
 
     async fn with(server: &str, later: i64, most: usize) -> Self {
+        Self::paced(server, later, most, usize::MAX).await
+    }
+
+    async fn paced(server: &str, later: i64, most: usize, pace: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = server.to_owned();
@@ -59,7 +68,7 @@ impl Relay {
                 tokio::spawn(async move {
                     answers(&mut hanging).await;
                     if let Ok(there) = TcpStream::connect(server).await {
-                        relay(here, there, (later, most), &asked, hanging).await;
+                        relay(here, there, (later, most, pace), &asked, hanging).await;
                     }
                     counter.fetch_sub(1, Ordering::SeqCst);
                 });
@@ -123,7 +132,7 @@ async fn answers(hanging: &mut watch::Receiver<bool>) {
 async fn relay(
     here: TcpStream,
     there: TcpStream,
-    (later, most): (i64, usize),
+    (later, most, pace): (i64, usize, usize),
     asked: &AtomicUsize,
     mut hanging: watch::Receiver<bool>,
 ) {
@@ -131,8 +140,11 @@ async fn relay(
     let ((mut from_here, mut to_here), (mut from_there, mut to_there)) =
         (here.into_split(), there.into_split());
     let asking = async {
-        let mut buffer = vec![0; 64 << 10];
+        let mut buffer = vec![0; pace.min(64 << 10)];
         while let Ok(read @ 1..) = from_here.read(&mut buffer).await {
+            if pace < usize::MAX {
+                sleep(Duration::from_secs(1)).await;
+            }
             if buffer.starts_with(b"HEAD ") {
                 asked.fetch_add(1, Ordering::SeqCst);
             }
