@@ -195,6 +195,24 @@ impl Served {
             .collect()
     }
 
+    /// Runs statements on its database.
+    pub(crate) async fn execute(&self, statements: &'static str) {
+        match &self.database {
+            None => {
+                let mut database = SqliteConnection::connect(&self.database_url).await.unwrap();
+                let statements = sqlx::raw_sql(statements);
+                statements.execute(&mut database).await.unwrap();
+            }
+            Some(name) => {
+                let mut url = Url::parse(&variable("FGW_TEST_POSTGRES_URL")).unwrap();
+                url.set_path(name);
+                let mut database = PgConnection::connect(url.as_str()).await.unwrap();
+                let statements = sqlx::raw_sql(statements);
+                statements.execute(&mut database).await.unwrap();
+            }
+        }
+    }
+
     /// How many files the catalogue knows, in whatever state.
     pub(crate) async fn rows(&self) -> i64 {
         let mut connection = SqliteConnection::connect(&self.database_url).await.unwrap();
