@@ -22,6 +22,7 @@ mod issuer;
 mod jwks;
 mod limits;
 mod location;
+mod long_way;
 mod metrics;
 mod names;
 mod outcomes;

@@ -14,6 +14,26 @@ use url::Url;
 
 use crate::worlds::variable;
 
+/// How the bytes pass.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    /// So many seconds later it is there, by the answers.
+    later: i64,
+    /// So many bytes of a connection's answers pass, and then nothing more.
+    most: usize,
+    /// How many bytes pass at once.
+    piece: usize,
+    /// How long each piece takes.
+    pause: Duration,
+}
+
+const PLAIN: Way = Way {
+    later: 0,
+    most: usize::MAX,
+    piece: 64 << 10,
+    pause: Duration::ZERO,
+};
+
 pub(crate) struct Relay {
     port: u16,
     open: Arc<AtomicUsize>,
@@ -24,35 +44,51 @@ pub(crate) struct Relay {
 
 impl Relay {
     pub(crate) async fn to_versitygw() -> Self {
-        Self::with(&versitygw(), 0, usize::MAX).await
+        Self::to(&versitygw(), PLAIN).await
     }
 
     /// One that takes so many bytes a second from a connection, and no more.
-    pub(crate) async fn slow(pace: usize) -> Self {
-        Self::paced(&versitygw(), 0, usize::MAX, pace).await
+    pub(crate) async fn slow(piece: usize) -> Self {
+        let pause = Duration::from_secs(1);
+        let way = Way {
+            piece,
+            pause,
+            ..PLAIN
+        };
+        Self::to(&versitygw(), way).await
+    }
+
+    /// One to `server`, whose packets are as small as any and each of them late.
+    pub(crate) async fn crumbling(server: &str) -> Self {
+        let way = Way {
+            piece: 536,
+            pause: Duration::from_millis(3),
+            ..PLAIN
+        };
+        Self::to(server, way).await
+    }
+
+    pub(crate) async fn crumbling_to_versitygw() -> Self {
+        Self::crumbling(&versitygw()).await
     }
 
     pub(crate) async fn to_postgres() -> Self {
         let url = Url::parse(&variable("FGW_TEST_POSTGRES_URL")).unwrap();
         let (host, port) = (url.host_str().unwrap(), url.port().unwrap_or(5432));
-        Self::with(&format!("{host}:{port}"), 0, usize::MAX).await
+        Self::to(&format!("{host}:{port}"), PLAIN).await
     }
 
     /// One whose answers say that it is so many seconds later than it is.
     pub(crate) async fn with_time(later: i64) -> Self {
-        Self::with(&versitygw(), later, usize::MAX).await
+        Self::to(&versitygw(), Way { later, ..PLAIN }).await
     }
 
     /// One that passes so many bytes of a connection's answers, and then nothing more.
-    pub(crate) async fn silent_after(bytes: usize) -> Self {
-        Self::with(&versitygw(), 0, bytes).await
+    pub(crate) async fn silent_after(most: usize) -> Self {
+        Self::to(&versitygw(), Way { most, ..PLAIN }).await
     }
 
-    async fn with(server: &str, later: i64, most: usize) -> Self {
-        Self::paced(server, later, most, usize::MAX).await
-    }
-
-    async fn paced(server: &str, later: i64, most: usize, pace: usize) -> Self {
+    async fn to(server: &str, way: Way) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = server.to_owned();
@@ -68,7 +104,7 @@ impl Relay {
                 tokio::spawn(async move {
                     answers(&mut hanging).await;
                     if let Ok(there) = TcpStream::connect(server).await {
-                        relay(here, there, (later, most, pace), &asked, hanging).await;
+                        relay(here, there, way, &asked, hanging).await;
                     }
                     counter.fetch_sub(1, Ordering::SeqCst);
                 });
@@ -132,18 +168,21 @@ async fn answers(hanging: &mut watch::Receiver<bool>) {
 async fn relay(
     here: TcpStream,
     there: TcpStream,
-    (later, most, pace): (i64, usize, usize),
+    way: Way,
     asked: &AtomicUsize,
     mut hanging: watch::Receiver<bool>,
 ) {
     let mut hanging_too = hanging.clone();
+    for socket in [&here, &there] {
+        socket.set_nodelay(true).unwrap();
+    }
     let ((mut from_here, mut to_here), (mut from_there, mut to_there)) =
         (here.into_split(), there.into_split());
     let asking = async {
-        let mut buffer = vec![0; pace.min(64 << 10)];
+        let mut buffer = vec![0; way.piece];
         while let Ok(read @ 1..) = from_here.read(&mut buffer).await {
-            if pace < usize::MAX {
-                sleep(Duration::from_secs(1)).await;
+            if !way.pause.is_zero() {
+                sleep(way.pause).await;
             }
             if buffer.starts_with(b"HEAD ") {
                 asked.fetch_add(1, Ordering::SeqCst);
@@ -155,16 +194,19 @@ async fn relay(
         }
     };
     let answering = async {
-        let mut buffer = vec![0; 64 << 10];
+        let mut buffer = vec![0; way.piece];
         let mut passed = 0;
         while let Ok(read @ 1..) = from_there.read(&mut buffer).await {
+            if !way.pause.is_zero() {
+                sleep(way.pause).await;
+            }
             passed += read;
-            if passed > most {
+            if passed > way.most {
                 std::future::pending::<()>().await;
             }
             answers(&mut hanging_too).await;
-            if later != 0 {
-                shift(&mut buffer[..read], later);
+            if way.later != 0 {
+                shift(&mut buffer[..read], way.later);
             }
             if to_here.write_all(&buffer[..read]).await.is_err() {
                 return;
