@@ -62,7 +62,8 @@ async fn head_is_refused_as_get_is_without_the_body(gateway: Arc<Gateway>) {
     let etag = first.header("etag").unwrap();
     let by_id = stored.path();
     let stream = |id: &str, token: &str| format!("/v1/files/stream/{id}?token={token}");
-    let by_location = |location: &str| format!("/v1/files/stream?location={location}&token={token}");
+    let by_location =
+        |location: &str| format!("/v1/files/stream?location={location}&token={token}");
     let long_ago = "Wed, 21 Oct 2015 07:28:00 GMT";
     let other = ("if-match", "\"other\"");
     let beyond = ("range", "bytes=5000-");
@@ -75,7 +76,12 @@ async fn head_is_refused_as_get_is_without_the_body(gateway: Arc<Gateway>) {
         (format!("/v1/files/{UNKNOWN}"), Some(&*ana), none, 404),
         ("/v1/files/abc".to_owned(), Some(&*ana), none, 422),
         (by_id.clone(), Some(&*ana), other, 412),
-        (by_id.clone(), Some(&*ana), ("if-unmodified-since", long_ago), 412),
+        (
+            by_id.clone(),
+            Some(&*ana),
+            ("if-unmodified-since", long_ago),
+            412,
+        ),
         (by_id.clone(), Some(&*ana), ("if-none-match", etag), 304),
         (by_id.clone(), Some(&*ana), beyond, 416),
         (stream(&stored.id, "nonsense"), None, none, 401),

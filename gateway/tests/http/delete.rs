@@ -89,12 +89,25 @@ async fn a_stream_of_a_file_that_is_deleted_is_whole_or_visibly_cut(gateway: Arc
 
     let rest = reader.0.read_to_end(&mut received);
     let ended_well = timeout(PATIENCE, rest).await.unwrap().is_ok();
-    let end = received.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let end = received
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap();
     let (head, body) = (&received[..end], &received[end + 4..]);
     let head = String::from_utf8_lossy(head).to_lowercase();
     // The length is announced, so that whoever gets less sees it.
-    assert!(head.contains(&format!("content-length: {}", stored.bytes.len())), "{head}");
-    assert!(stored.bytes.starts_with(body), "other bytes than the file's");
-    println!("{} of {} bytes, ended well: {ended_well}", body.len(), stored.bytes.len());
+    assert!(
+        head.contains(&format!("content-length: {}", stored.bytes.len())),
+        "{head}"
+    );
+    assert!(
+        stored.bytes.starts_with(body),
+        "other bytes than the file's"
+    );
+    println!(
+        "{} of {} bytes, ended well: {ended_well}",
+        body.len(),
+        stored.bytes.len()
+    );
     gateway.world.assert_files(0).await;
 }

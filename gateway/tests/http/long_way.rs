@@ -46,7 +46,10 @@ async fn a_way_of_small_and_late_packets_changes_no_byte() {
                 .header("upload-offset", offset);
             let answer = Answer::to(piece.body(bytes[offset..end].to_vec())).await;
             assert_eq!(answer.status, 204);
-            in_pieces = answer.header("upload-file-id").unwrap_or_default().to_owned();
+            in_pieces = answer
+                .header("upload-file-id")
+                .unwrap_or_default()
+                .to_owned();
         }
         for id in [id, in_pieces] {
             let path = format!("/v1/files/{id}");

@@ -207,9 +207,8 @@ async fn bytes_that_are_no_text_are_no_name(gateway: Arc<Gateway>) {
         b"\xff\xfe",
     ];
     for name in names {
-        let start = format!(
-            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"files\"; filename=\""
-        );
+        let start =
+            format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"files\"; filename=\"");
         let part = [start.as_bytes(), name, b"\"\r\n\r\nbytes\r\n"].concat();
         let answer = gateway.upload(&content_type(), form(&[part])).await;
         assert_eq!(answer.status, 200, "{name:?}");
@@ -244,7 +243,10 @@ async fn a_form_within_a_form_is_a_file_like_any_other(gateway: Arc<Gateway>) {
     let headers = "Content-Disposition: form-data; name=\"files\"; filename=\"a.mixed\"\r\n\
                    Content-Type: multipart/mixed; boundary=inner\r\n\
                    Content-Transfer-Encoding: base64";
-    let body = form(&[field("_charset_", b"utf-7"), part(headers, inner.as_bytes())]);
+    let body = form(&[
+        field("_charset_", b"utf-7"),
+        part(headers, inner.as_bytes()),
+    ]);
     let answer = gateway.upload(&content_type(), body).await;
     assert_eq!(answer.status, 200);
     let answer = answer.json();

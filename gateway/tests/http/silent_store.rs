@@ -120,9 +120,14 @@ async fn a_store_that_reads_slowly_is_waited_for() {
     let endpoint = relay.url();
     let variables = [("STORE_ENDPOINT", endpoint.as_str())];
     let database = Database::Sqlite;
-    within(database, ObjectStore::Versitygw, &variables, |gateway| async move {
-        is_stored(&gateway, &pattern(2 * MIB)).await;
-        gateway.world.assert_files(1).await;
-    })
+    within(
+        database,
+        ObjectStore::Versitygw,
+        &variables,
+        |gateway| async move {
+            is_stored(&gateway, &pattern(2 * MIB)).await;
+            gateway.world.assert_files(1).await;
+        },
+    )
     .await;
 }

