@@ -14,7 +14,7 @@ use crate::served::{Served, member};
 fn library() -> String {
     let folders = std::fs::read_dir("/usr/lib").unwrap();
     let found = folders
-        .filter_map(|folder| Some(folder.ok()?.path().join("faketime/libfaketime.so.1")))
+        .filter_map(|folder| Some(folder.ok()?.path().join("faketime/libfaketimeMT.so.1")))
         .find(|library| library.exists());
     let found = found.expect("libfaketime is missing; on Debian: apt-get install faketime");
     found.display().to_string()
