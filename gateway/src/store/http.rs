@@ -174,7 +174,7 @@ fn sorted(error: legacy::Error) -> ConnectorError {
 }
 
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |&error| error.source())
         .find_map(|error| error.downcast_ref())
 }
 
