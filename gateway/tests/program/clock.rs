@@ -80,13 +80,21 @@ impl Jumping {
 
 async fn code(answer: Response) -> (u16, Value) {
     let status = answer.status().as_u16();
-    (status, answer.json::<Value>().await.unwrap()["code"].clone())
+    (
+        status,
+        answer.json::<Value>().await.unwrap()["code"].clone(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_jump_of_the_clock_ends_tokens_and_no_transfer() {
     let jumping = Jumping::start().await;
-    let stored: Value = jumping.upload(vec![7; 24 << 20]).await.json().await.unwrap();
+    let stored: Value = jumping
+        .upload(vec![7; 24 << 20])
+        .await
+        .json()
+        .await
+        .unwrap();
     let id = stored["files"][0]["id"].as_str().unwrap();
     let token = jumping.get("/v1/files/token").bearer_auth(member());
     let token: Value = token.send().await.unwrap().json().await.unwrap();

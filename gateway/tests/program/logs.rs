@@ -47,7 +47,7 @@ async fn nobody_writes_lines_of_his_own_into_the_log() {
         );
         [head.as_bytes(), &body].concat()
     };
-    let long = "x".repeat(20_000);
+    let long = "x".repeat(10_000);
     let metadata = STANDARD.encode(FORGED);
     let requests: Vec<(Vec<u8>, &[&str])> = vec![
         // Names: in a form, with the line ends that a form can't have, and in tus, with all.

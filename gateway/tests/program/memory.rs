@@ -22,9 +22,13 @@ const EACH: u64 = 32 * MEBIBYTE;
 /// What is set for the parts of all uploads.
 const BUDGET: u64 = 64 * MEBIBYTE;
 
-/// What may come on top: as much again for what the allocator keeps, and the buffers of forty
-/// connections from clients and some to the store. All uploads together are ten times as much.
-const ALLOWED: u64 = 2 * BUDGET;
+/// What an upload may cost besides its parts: what is read ahead of it from its connection, and what the
+/// form's parser holds.
+const BUFFERS: u64 = 3 * MEBIBYTE;
+
+/// What all of them may take: as much again for what the allocator keeps. Together they are five times
+/// as long, and would be if nothing held them back.
+const ALLOWED: u64 = 2 * (BUDGET + UPLOADS * BUFFERS);
 
 fn body() -> Body {
     let block = Bytes::from(vec![7; MEBIBYTE as usize]);

@@ -9,10 +9,10 @@ use crate::served::{Served, member};
 /// What migrations of a newer version do, as far as they are allowed to: they add.
 const NEWER: &str = "\
     ALTER TABLE files ADD COLUMN newer_note TEXT; \
-    ALTER TABLE files ADD COLUMN newer_count BIGINT NOT NULL DEFAULT 7; \
+    ALTER TABLE files ADD COLUMN newer_count INTEGER NOT NULL DEFAULT 7; \
     ALTER TABLE idempotency_keys ADD COLUMN newer_note TEXT; \
     ALTER TABLE resumable_uploads ADD COLUMN newer_note TEXT; \
-    CREATE TABLE newer (file_id BIGINT PRIMARY KEY); \
+    CREATE TABLE newer (file_id INTEGER PRIMARY KEY); \
     CREATE INDEX newer_files ON files (newer_note); \
     INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
     SELECT 9999, 'of a newer gateway', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1;";
