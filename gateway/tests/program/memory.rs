@@ -127,7 +127,9 @@ async fn refused(served: &Served, head: &str, start: &str, piece: &[u8]) -> (u16
             }
             Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
         }
-        connection.write_all(&piece_sent).await.unwrap();
+        let writing = connection.write_all(&piece_sent);
+        let written = timeout(Duration::from_secs(20), writing).await;
+        written.expect("neither read nor refused").unwrap();
         sent += piece.len() as u64;
     }
     if read == 0 {
