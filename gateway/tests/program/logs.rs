@@ -103,11 +103,14 @@ async fn nobody_writes_lines_of_his_own_into_the_log() {
             &["200", "401"],
         ),
     ];
+    // Those that hyper refuses to read have no id, and no line.
+    let mut expected = 0;
     for (request, statuses) in &requests {
         let answer = send(&served, request).await;
         let status = answer.split(' ').nth(1).unwrap_or_default();
         let sent = String::from_utf8_lossy(request);
         assert!(statuses.contains(&status), "{sent:.300}\n{answer}");
+        expected += usize::from(answer.contains("x-request-id: "));
     }
     let logged = log(&served.log);
     served.take_down().await;
@@ -122,11 +125,8 @@ async fn nobody_writes_lines_of_his_own_into_the_log() {
         let ours = ["answered", "refused"].map(Value::from);
         answered += usize::from(ours.contains(&line["message"]));
     }
-    assert!(
-        answered >= requests.len(),
-        "{answered} of {}",
-        requests.len()
-    );
+    assert!(expected >= 8, "{expected} were read");
+    assert!(answered >= expected, "{answered} of {expected}");
     // It was there to be quoted.
     assert!(
         logged.contains("jndi") || logged.contains("%24%7B"),
