@@ -50,6 +50,9 @@ pub enum AppError {
     /// The database can't be opened or brought up to date.
     #[error("failed to open the catalogue")]
     Catalog(#[source] CatalogError),
+    /// The object store can't be called.
+    #[error("failed to prepare for calls to the object store")]
+    Store(#[source] std::io::Error),
     /// The keys of file tokens can't be used.
     #[error("failed to load the keys of file tokens")]
     SigningKeys(#[source] SigningKeysError),
@@ -84,7 +87,7 @@ impl App {
             path_style: backends.store.path_style,
             credentials: keys,
         };
-        let store = Store::connect(settings, Metrics::new());
+        let store = Store::connect(settings, Metrics::new()).map_err(AppError::Store)?;
         let settings = Settings {
             organization: backends.organization.clone(),
             max_file_bytes: backends.uploads.max_file_bytes,

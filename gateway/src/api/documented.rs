@@ -206,7 +206,7 @@ fn failure(status: u16) -> MetaResponse {
         416 => "The file does not have the requested range",
         422 => return response(422, "Validation Error", JSON, schemas::validation_error()),
         423 => "Another request is at work on the upload",
-        429 => "The caller makes too many requests, or has too many unfinished uploads",
+        429 => "The caller makes too many requests, or has too many uploads at work or unfinished",
         460 => "The body does not have its checksum",
         507 => "A quota is used up",
         500 => "The gateway failed",

@@ -61,6 +61,16 @@ impl From<FilesError> for Problem {
             )
             .limit("uploads.inFlight", limit)
             .with(RETRY_AFTER, RETRY_SECONDS),
+            FilesError::TooManyUploadsOfCaller { limit } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_uploads_at_once",
+                format!(
+                    "You have {limit} uploads at work, the most that one caller may have at once; \
+                     wait for one to end"
+                ),
+            )
+            .limit("uploads.inFlightPerCaller", limit)
+            .with(RETRY_AFTER, RETRY_SECONDS),
             FilesError::TooManyUnfinished { limit } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_unfinished_uploads",

@@ -66,6 +66,12 @@ pub enum FilesError {
         /// The limit.
         limit: u32,
     },
+    /// The caller is at work on as many uploads in this process as one may be.
+    #[error("the caller has {limit} uploads in flight already")]
+    TooManyUploadsOfCaller {
+        /// The limit.
+        limit: u32,
+    },
     /// The caller has as many unfinished uploads in pieces as one may have.
     #[error("the caller has {limit} unfinished uploads already")]
     TooManyUnfinished {

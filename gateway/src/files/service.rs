@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::upload::{Budget, part_bytes};
+use super::upload::{Budget, Slots, part_bytes};
 use super::video::Watched;
 use super::{FileId, Quota, TypeRules};
 use crate::auth::policy::LocationAccess;
@@ -27,7 +26,7 @@ pub struct Settings {
     pub types: TypeRules,
     /// How much may be stored.
     pub quota: Quota,
-    /// The most requests that upload at once, in this process.
+    /// The most requests that upload at once, in this process; one caller's a quarter of them.
     pub uploads_in_flight: u32,
     /// How much memory the parts of all uploads may take up, in bytes; one caller's a quarter of it.
     pub upload_memory_bytes: u64,
@@ -49,8 +48,7 @@ pub struct Files {
     pub(super) catalog: Catalog,
     pub(super) store: Store,
     pub(super) settings: Arc<Settings>,
-    /// One permit per upload that may be in flight.
-    pub(super) uploads: Arc<Semaphore>,
+    pub(super) uploads: Slots,
     pub(super) budget: Budget,
     pub(super) watched: Watched,
     /// Undoings and deletions that go on after their request is gone.
@@ -63,7 +61,7 @@ impl Files {
         Self {
             catalog,
             store,
-            uploads: Arc::new(Semaphore::new(settings.uploads_in_flight as usize)),
+            uploads: Slots::new(settings.uploads_in_flight),
             budget: Budget::new(
                 settings.upload_memory_bytes,
                 part_bytes(settings.max_file_bytes),

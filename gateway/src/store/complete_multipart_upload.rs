@@ -38,7 +38,7 @@ impl Store {
                     .build(),
             )
             .customize()
-            .config_override(transfer())
+            .config_override(transfer(0))
             .send()
             .await
             .map_err(|error| StoreError::from_sdk(action, error));

@@ -1,5 +1,6 @@
 //! The SDK's client, with every knob that matters turned knowingly.
 
+use std::io;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -9,23 +10,19 @@ use aws_sdk_s3::config::{
     BehaviorVersion, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
     SharedCredentialsProvider, StalledStreamProtectionConfig,
 };
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use url::Url;
 
 use super::metered::Metered;
-use super::{Keys, Store};
+use super::{Keys, Store, http};
 use crate::telemetry::Metrics;
 
-/// How long a TCP connection and its TLS handshake may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a call without a body may take to be answered, once.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
-/// The same for a call that carries megabytes, or has the server put them together.
-const TRANSFER_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(180);
-/// Resting connections are dropped sooner than any server does (nginx 75 s, AWS about 20 s): one
-/// that the server has dropped may hang (awslabs/aws-sdk-rust#1417).
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// The same for a call that has the server do something with megabytes.
+const WORK_TIMEOUT: Duration = Duration::from_secs(180);
+/// The slowest that the server may take the bytes of a call, in bytes per second. One that is gone is
+/// noticed sooner (see [`http`]).
+const LEAST_PACE: u64 = 64 * 1024;
 
 /// Which bucket, where, with whose keys.
 #[derive(Debug, Clone)]
@@ -45,18 +42,17 @@ pub struct StoreSettings {
 impl Store {
     /// Makes the client, whose calls are counted in `metrics`. No call is made: see
     /// [`Store::head_bucket`].
-    pub fn connect(settings: StoreSettings, metrics: Metrics) -> Self {
+    ///
+    /// # Errors
+    /// When the system has no certificates to check the server's with.
+    pub fn connect(settings: StoreSettings, metrics: Metrics) -> io::Result<Self> {
         let tls = settings
             .endpoint
             .as_ref()
             .is_none_or(|endpoint| endpoint.scheme() == "https");
-        let http = aws_smithy_http_client::Builder::new()
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .build_https();
         let mut config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(http::client(tls)?)
             .interceptor(Metered(metrics.clone()))
             .region(Region::new(settings.region))
             .force_path_style(settings.path_style)
@@ -76,24 +72,23 @@ impl Store {
         if let Some(endpoint) = settings.endpoint {
             config = config.endpoint_url(endpoint.as_str());
         }
-        Self {
+        Ok(Self {
             client: Client::from_conf(config.build()),
             bucket: settings.bucket,
             tls,
             metrics,
-        }
+        })
     }
 }
 
-/// An override for calls that carry megabytes.
-pub(super) fn transfer() -> aws_sdk_s3::config::Builder {
-    aws_sdk_s3::Config::builder().timeout_config(timeouts(TRANSFER_ATTEMPT_TIMEOUT))
+/// An override for calls that carry `bytes`, or have the server put together what it has.
+pub(super) fn transfer(bytes: usize) -> aws_sdk_s3::config::Builder {
+    let sending = Duration::from_secs(bytes as u64 / LEAST_PACE);
+    aws_sdk_s3::Config::builder().timeout_config(timeouts(WORK_TIMEOUT + sending))
 }
 
 fn timeouts(attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(attempt)
         .operation_attempt_timeout(attempt)
         .build()
 }

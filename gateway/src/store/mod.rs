@@ -11,6 +11,7 @@ mod error;
 mod get_object;
 mod head_bucket;
 mod head_object;
+mod http;
 mod list_multipart_uploads;
 mod list_objects;
 mod metered;

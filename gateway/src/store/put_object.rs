@@ -17,6 +17,7 @@ impl Store {
         content_type: &str,
         body: Bytes,
     ) -> Result<(), StoreError> {
+        let limits = transfer(body.len());
         let call = self
             .client
             .put_object()
@@ -25,7 +26,7 @@ impl Store {
             .content_type(content_type)
             .body(ByteStream::from(body))
             .customize()
-            .config_override(transfer());
+            .config_override(limits);
         let call = match self.tls {
             true => call.disable_payload_signing(),
             false => call,

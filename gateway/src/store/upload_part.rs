@@ -27,6 +27,7 @@ impl Store {
         body: Bytes,
     ) -> Result<UploadedPart, StoreError> {
         let action = "store a part";
+        let limits = transfer(body.len());
         let call = self
             .client
             .upload_part()
@@ -36,7 +37,7 @@ impl Store {
             .part_number(number)
             .body(ByteStream::from(body))
             .customize()
-            .config_override(transfer());
+            .config_override(limits);
         let call = match self.tls {
             true => call.disable_payload_signing(),
             false => call,

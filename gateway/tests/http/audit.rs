@@ -148,6 +148,22 @@ impl World {
         self.wait_for(1, query).await;
     }
 
+    /// Waits until a request has claimed an idempotency key.
+    pub(crate) async fn wait_for_key(&self) {
+        let query = "SELECT count(*) FROM idempotency_keys WHERE answer IS NULL";
+        self.wait_for(1, query).await;
+    }
+
+    /// Ends the lease of every idempotency key that is being worked on.
+    pub(crate) async fn expire_keys(&self) {
+        let past = "2020-01-01T00:00:00+00:00";
+        let changed = execute!(
+            self,
+            "UPDATE idempotency_keys SET lease_until = '{past}' WHERE answer IS NULL"
+        );
+        assert_eq!(changed, 1);
+    }
+
     async fn wait_for(&self, least: i64, query: &'static str) -> i64 {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {

@@ -4,15 +4,20 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 
 use crate::gateway_under_test::Gateway;
 use crate::issuer::{admin, member, stranger};
+use crate::raw::PATIENCE;
 use crate::support::{Answer, UNKNOWN};
+use crate::uploads::client::pattern;
 use crate::worlds::everywhere;
 
 everywhere!(
     owner_and_admin_delete_and_others_do_not,
     one_of_two_at_once_deletes,
+    a_stream_of_a_file_that_is_deleted_is_whole_or_visibly_cut,
 );
 
 /// Twenty times two at once: one of them is told that it was done, the other that nothing is there.
@@ -58,4 +63,51 @@ async fn owner_and_admin_delete_and_others_do_not(gateway: Arc<Gateway>) {
     }
     let malformed = delete("/v1/files/abc".into(), member("ana")).await;
     malformed.assert_invalid(&[(json!(["path", "file_id"]), "uuid_parsing")]);
+}
+
+/// What was deleted is gone for the next one who asks. A stream that had begun goes on as long as the
+/// object store lets it; it never ends as if it were all there when it is not.
+async fn a_stream_of_a_file_that_is_deleted_is_whole_or_visibly_cut(gateway: Arc<Gateway>) {
+    let bytes = pattern(24 << 20);
+    let stored = gateway
+        .store("ana", "a.bin", "application/octet-stream", bytes)
+        .await;
+    let (path, token) = (stored.path(), member("ana"));
+    let mut reader = gateway.narrow().await;
+    reader
+        .send(format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        ))
+        .await;
+    let mut received = vec![0; 64 << 10];
+    reader.0.read_exact(&mut received).await.unwrap();
+
+    let delete = gateway.request(Method::DELETE, &path).bearer_auth(&token);
+    assert_eq!(Answer::to(delete).await.status, 200);
+    let again = Answer::to(gateway.get(&path).bearer_auth(&token)).await;
+    again.assert_failure(404, "file_not_found");
+
+    let rest = reader.0.read_to_end(&mut received);
+    let ended_well = timeout(PATIENCE, rest).await.unwrap().is_ok();
+    let end = received
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap();
+    let (head, body) = (&received[..end], &received[end + 4..]);
+    let head = String::from_utf8_lossy(head).to_lowercase();
+    // The length is announced, so that whoever gets less sees it.
+    assert!(
+        head.contains(&format!("content-length: {}", stored.bytes.len())),
+        "{head}"
+    );
+    assert!(
+        stored.bytes.starts_with(body),
+        "other bytes than the file's"
+    );
+    println!(
+        "{} of {} bytes, ended well: {ended_well}",
+        body.len(),
+        stored.bytes.len()
+    );
+    gateway.world.assert_files(0).await;
 }

@@ -1,7 +1,9 @@
 //! A proxy in front of versitygw that answers chosen calls as a store in trouble does.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use socket2::{SockFilter, SockRef};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -39,6 +41,11 @@ pub(crate) enum Fault {
     Shorter,
     /// The answer carries another ETag.
     OtherTag,
+    /// The server does the work, and its node is gone before it answers: the client's packets are not
+    /// even acknowledged any more.
+    Vanished,
+    /// The answer comes so much later.
+    Late(Duration),
     /// The client is sent somewhere else.
     Elsewhere(String),
 }
@@ -85,10 +92,7 @@ impl FaultyStore {
                         served = serve(&mut client, &server, &script) => {
                             served.ok();
                         }
-                        Ok(()) = freezing.changed() => {
-                            // As behind a firewall that forgot it: no byte comes, and no end either.
-                            std::future::pending::<()>().await;
-                        }
+                        Ok(()) = freezing.changed() => vanish(client.get_ref()).await,
                     }
                 });
             }
@@ -125,7 +129,8 @@ impl FaultyStore {
         script.seen.iter().filter(|seen| **seen == call).count()
     }
 
-    /// Makes every connection that is open now a dead one, without telling the client.
+    /// Makes every connection that is open now a dead one, without telling the client: as behind a
+    /// firewall that forgot it, no byte comes, no acknowledgement, and no end either.
     pub(crate) fn forget_connections(&self) {
         self.frozen.send_modify(|times| *times += 1);
     }
@@ -234,6 +239,13 @@ fn replace(head: &str, name: &str, value: &str) -> String {
     replaced
 }
 
+/// Drops whatever the client still sends, below the kernel's TCP: `ret 0`, as a filter of packets.
+async fn vanish(client: &TcpStream) {
+    let nothing = [SockFilter::new(0x06, 0, 0, 0)];
+    SockRef::from(client).attach_filter(&nothing).unwrap();
+    std::future::pending().await
+}
+
 async fn serve(
     client: &mut BufStream<TcpStream>,
     server: &str,
@@ -266,6 +278,8 @@ async fn serve(
         match fault {
             Some(Fault::DoneBut(status, code)) => answer = Message::failure(status, code),
             Some(Fault::Lost) => return client.get_ref().set_zero_linger(),
+            Some(Fault::Vanished) => vanish(client.get_ref()).await,
+            Some(Fault::Late(wait)) => tokio::time::sleep(wait).await,
             Some(Fault::Cut) => {
                 answer.body.truncate(half);
                 return answer.write(client).await;

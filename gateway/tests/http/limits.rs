@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::forms::{content_type, file, form};
 use crate::gateway_under_test::Gateway;
 use crate::issuer::member;
-use crate::support::Answer;
+use crate::support::{Answer, UNKNOWN};
 use crate::worlds::on_both;
 
 async fn send(gateway: &Gateway, owner: &str, files: &[Vec<u8>]) -> Answer {
@@ -170,23 +170,56 @@ async fn one_caller_can_not_use_up_everybodys_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_with_a_file_token_count_as_their_callers() {
+    on_both(&[("REQUESTS_PER_MINUTE", "5")], |gateway| async move {
+        let (ana, ben) = (
+            gateway.token("ana", "").await,
+            gateway.token("ben", "").await,
+        );
+        let stream = |token: &str| {
+            let by_id = format!("/v1/files/stream/{UNKNOWN}?token={token}");
+            let by_location = format!("/v1/files/stream?location=a&token={token}");
+            [gateway.get(&by_id), gateway.head(&by_location)]
+        };
+        for _ in 0..2 {
+            for request in stream(&ana) {
+                assert_eq!(Answer::to(request).await.status, 404);
+            }
+        }
+        let [by_id, by_location] = stream(&ana);
+        let answer = Answer::to(by_id).await;
+        answer.assert_failure(429, "too_many_requests");
+        assert!(answer.header("retry-after").is_some());
+        assert_eq!(Answer::to(by_location).await.status, 429);
+        let jwt = gateway.get("/v1/files/token").bearer_auth(member("ana"));
+        assert_eq!(Answer::to(jwt).await.status, 429);
+        let [by_id, _] = stream(&ben);
+        assert_eq!(Answer::to(by_id).await.status, 404);
+        // What is no token is nobody's.
+        let [by_id, _] = stream("nonsense");
+        assert_eq!(Answer::to(by_id).await.status, 401);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn uploads_in_flight_have_an_end_and_a_slot_comes_free() {
     on_both(&[("UPLOADS_IN_FLIGHT", "2")], |gateway| async move {
         let start = form(&[bytes(100_000)]);
-        let hang = || {
+        let hang = |who: &'static str| {
             let (gateway, start) = (gateway.clone(), start[..50_000].to_vec());
             tokio::spawn(async move {
                 // Until it is let in: one of Ben's may be in flight just then.
                 loop {
                     let start = [Ok::<_, std::io::Error>(start.clone())];
                     let chunks = stream::iter(start).chain(stream::pending());
-                    let request = gateway.post("/v1/files").bearer_auth(member("ana"));
+                    let request = gateway.post("/v1/files").bearer_auth(member(who));
                     let request = request.header("content-type", content_type());
                     request.body(Body::wrap_stream(chunks)).send().await.ok();
                 }
             })
         };
-        let hanging = [hang(), hang()];
+        let hanging = [hang("ana"), hang("cleo")];
         let refused = async {
             loop {
                 let answer = send(&gateway, "ben", &[bytes(1)]).await;
@@ -211,6 +244,46 @@ async fn uploads_in_flight_have_an_end_and_a_slot_comes_free() {
         tokio::time::timeout(Duration::from_secs(20), let_in)
             .await
             .unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_caller_can_not_take_up_the_places_of_all_uploads() {
+    on_both(&[("UPLOADS_IN_FLIGHT", "8")], |gateway| async move {
+        let never = || Body::wrap_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let path = gateway.begin_upload(10).await;
+        // One in a form and one in pieces: a quarter of eight.
+        let form = gateway.post("/v1/files").bearer_auth(member("ana"));
+        let form = form.header("content-type", content_type()).body(never());
+        let piece = gateway.piece(&path, 0, never());
+        let hanging = [form, piece].map(|request| tokio::spawn(request.send()));
+        gateway.assert_soon("uploads", 2.0).await;
+        gateway.world.wait_for_holder().await;
+        let others = gateway.begin_upload(10).await;
+        for answer in [
+            send(&gateway, "ana", &[bytes(1)]).await,
+            gateway.append(&others, 0, b"0123456789").await,
+        ] {
+            answer.assert_failure(429, "too_many_uploads_at_once");
+            assert_eq!(answer.header("retry-after"), Some("5"));
+            let limit = json!({"name": "uploads.inFlightPerCaller", "value": 2});
+            assert_eq!(answer.json()["limit"], limit);
+        }
+        for other in ["ben", "cleo", "dan"] {
+            assert_eq!(send(&gateway, other, &[bytes(1)]).await.status, 200);
+        }
+        let [form, piece] = hanging;
+        form.abort();
+        let let_in = async {
+            while send(&gateway, "ana", &[bytes(1)]).await.status != 200 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), let_in)
+            .await
+            .unwrap();
+        piece.abort();
     })
     .await;
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+use url::Url;
 
 use crate::gateway_under_test::Gateway;
+use crate::issuer::member;
 use crate::raw::PATIENCE;
 use crate::relay::Relay;
 use crate::support::Answer;
@@ -115,6 +117,59 @@ async fn a_database_that_takes_nobody_is_named_until_it_is_back() {
         alone(&body, "database");
         assert!(!body.to_string().contains(&name), "{body}");
         ready(&gateway, "database", |state| state == "ok").await;
+    };
+    within(Database::Postgres, ObjectStore::Versitygw, &[], test).await;
+}
+
+/// Makes what is behind `relay` take everything and answer nothing: that is told as what it is, in the
+/// time of a probe, and all is well again afterwards.
+async fn hangs(gateway: &Gateway, relay: &Relay, dependency: &str, who: &str) {
+    ready(gateway, dependency, |state| state == "ok").await;
+    relay.hang();
+    let asked = async {
+        let body = ready(gateway, dependency, |state| state != "ok").await;
+        alone(&body, dependency);
+        let words = body[dependency].as_str().unwrap();
+        assert!(words.contains(who) && words.contains("in "), "{body}");
+    };
+    timeout(PATIENCE, asked).await.unwrap();
+    // Nobody restarts a pod for what is not its own fault, also while a probe of readiness waits.
+    let (health, _) = tokio::join!(
+        Answer::to(gateway.get("/healthz")),
+        Answer::to(gateway.get("/readyz"))
+    );
+    assert_eq!(health.status, 200);
+    relay.go_on();
+    ready(gateway, dependency, |state| state == "ok").await;
+    let path = "/v1/files/token";
+    let token = Answer::to(gateway.get(path).bearer_auth(member("ana"))).await;
+    assert_eq!(token.status, 200);
+    gateway.store_sample().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_takes_everything_and_answers_nothing_is_named_until_it_does() {
+    let relay = Relay::to_versitygw().await;
+    let endpoint = relay.url();
+    with(&[("STORE_ENDPOINT", &endpoint)], |gateway| async move {
+        hangs(&gateway, &relay, "bucket", "object store did not answer").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_takes_everything_and_answers_nothing_is_named_until_it_does() {
+    let test = |gateway: Arc<Gateway>| async move {
+        let relay = Relay::to_postgres().await;
+        let mut url = Url::parse(&gateway.world.database_url).unwrap();
+        url.set_host(Some("127.0.0.1")).unwrap();
+        url.set_port(Some(relay.port())).unwrap();
+        let file = gateway.folder.path().join("relayed-url");
+        std::fs::write(&file, url.as_str()).unwrap();
+        let variables = [("DATABASE_URL_FILE", file.to_str().unwrap())];
+        let behind = gateway.replica(&variables).await;
+        hangs(&behind.gateway, &relay, "database", "database").await;
+        behind.gateway.stop().await;
     };
     within(Database::Postgres, ObjectStore::Versitygw, &[], test).await;
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use futures_util::stream;
 use reqwest::Body;
 use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::forms::{content_type, file, form};
 use crate::gateway_under_test::Gateway;
@@ -21,6 +23,9 @@ everywhere!(
     repeated_at_the_same_time_it_is_stored_once,
     a_client_that_left_may_come_again,
     keys_that_are_no_keys,
+    at_another_replica_it_is_refused_meanwhile_and_then_answered_as_the_first_was,
+    a_key_of_a_replica_that_died_is_free_when_its_lease_is_over,
+    who_was_late_stores_nothing_beside_his_successor,
 );
 
 async fn send(gateway: &Gateway, owner: &str, key: &str, body: impl Into<Body>) -> Answer {
@@ -147,4 +152,110 @@ async fn keys_that_are_no_keys(gateway: Arc<Gateway>) {
         )]);
     }
     gateway.world.assert_files(0).await;
+}
+
+/// A form of Ana's under the key `one`, of which a part is sent and the rest is waited for.
+struct Underway {
+    rest: Vec<u8>,
+    frames: mpsc::Sender<Vec<u8>>,
+    answer: JoinHandle<Option<Answer>>,
+}
+
+impl Underway {
+    /// Begins it, and waits until the key is its own.
+    async fn at(gateway: &Gateway) -> Self {
+        let mut form = two();
+        let rest = form.split_off(5 << 20);
+        let (frames, body) = mpsc::channel::<Vec<u8>>(2);
+        let body = stream::unfold(body, |mut body| async {
+            let frame = body.recv().await?;
+            Some((Ok::<_, std::io::Error>(frame), body))
+        });
+        let request = gateway
+            .post("/v1/files")
+            .bearer_auth(member("ana"))
+            .header("idempotency-key", "one")
+            .header("content-type", content_type())
+            .body(Body::wrap_stream(body));
+        let answer = tokio::spawn(async move {
+            let response = request.send().await.ok()?;
+            Some(Answer {
+                status: response.status(),
+                headers: response.headers().clone(),
+                body: response.bytes().await.ok()?.into(),
+            })
+        });
+        frames.send(form).await.unwrap();
+        gateway.world.wait_for_key().await;
+        Self {
+            rest,
+            frames,
+            answer,
+        }
+    }
+
+    /// Sends the rest, and waits for the answer.
+    async fn finish(self) -> Answer {
+        self.frames.send(self.rest).await.unwrap();
+        drop(self.frames);
+        self.answer.await.unwrap().unwrap()
+    }
+}
+
+async fn at_another_replica_it_is_refused_meanwhile_and_then_answered_as_the_first_was(
+    gateway: Arc<Gateway>,
+) {
+    let (gateway, other) = gateway.with_replica().await;
+    let underway = Underway::at(&gateway).await;
+    for _ in 0..3 {
+        let meanwhile = send(&other.gateway, "ana", "one", two()).await;
+        meanwhile.assert_failure(409, "idempotency_key_in_use");
+        assert_eq!(meanwhile.header("retry-after"), Some("5"));
+    }
+    // Nobody else is kept from using the same word.
+    let ben = send(&other.gateway, "ben", "one", two()).await;
+    assert_eq!(ben.status, 200);
+    let first = underway.finish().await;
+    assert_eq!(first.status, 200);
+    let again = send(&other.gateway, "ana", "one", two()).await;
+    assert_eq!(again.status, 200);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.json(), first.json());
+    gateway.world.assert_files(4).await;
+}
+
+async fn a_key_of_a_replica_that_died_is_free_when_its_lease_is_over(gateway: Arc<Gateway>) {
+    let (gateway, mut other) = gateway.with_replica().await;
+    let underway = Underway::at(&other.gateway).await;
+    other.kill();
+    let too_soon = send(&gateway, "ana", "one", two()).await;
+    too_soon.assert_failure(409, "idempotency_key_in_use");
+    gateway.world.expire_keys().await;
+    let answer = send(&gateway, "ana", "one", two()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("idempotency-replayed"), None);
+    let again = send(&gateway, "ana", "one", two()).await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.json(), answer.json());
+    // What the dead one had begun is the janitor's.
+    underway.answer.abort();
+    // The store's times are whole seconds.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert!(gateway.files.sweep(Duration::ZERO).await.unwrap().is_some());
+    gateway.world.assert_files(2).await;
+}
+
+async fn who_was_late_stores_nothing_beside_his_successor(gateway: Arc<Gateway>) {
+    let (gateway, other) = gateway.with_replica().await;
+    // As after a pause that was longer than its lease.
+    let late = Underway::at(&gateway).await;
+    gateway.world.expire_keys().await;
+    let answer = send(&other.gateway, "ana", "one", two()).await;
+    assert_eq!(answer.status, 200);
+    let late = late.finish().await;
+    late.assert_failure(503, "catalog_unavailable");
+    assert!(late.header("retry-after").is_some());
+    gateway.world.assert_files(2).await;
+    let again = send(&gateway, "ana", "one", two()).await;
+    assert_eq!(again.json(), answer.json());
 }

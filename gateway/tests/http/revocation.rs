@@ -13,6 +13,7 @@ use crate::worlds::{everywhere, once};
 everywhere!(
     own_tokens_end_at_once_on_every_route,
     a_files_tokens_end_whomever_they_were_made_for,
+    a_revocation_counts_at_every_replica_at_once,
 );
 once!(
     only_an_admin_ends_the_tokens_of_others,
@@ -213,4 +214,23 @@ async fn revocations_beside_each_other_are_all_kept(gateway: Arc<Gateway>) {
     gateway.assert_revoked(&stored, &token).await;
     let new = gateway.token("ana", "").await;
     gateway.assert_opens(&stored, &new).await;
+}
+
+async fn a_revocation_counts_at_every_replica_at_once(gateway: Arc<Gateway>) {
+    let (gateway, other) = gateway.with_replica().await;
+    let other = &other.gateway;
+    let stored = gateway.store_sample().await;
+    for (here, there) in [(&*gateway, other), (other, &*gateway)] {
+        for query in [String::new(), format!("?file_id={}", stored.id)] {
+            let token = here.token("ana", "").await;
+            here.assert_opens(&stored, &token).await;
+            there.assert_opens(&stored, &token).await;
+            assert_eq!(there.revoke(&member("ana"), &query).await.status, 204);
+            here.assert_revoked(&stored, &token).await;
+            there.assert_revoked(&stored, &token).await;
+            // Tokens of afterwards are good, in whichever of the two they were made.
+            let next = there.token("ana", "").await;
+            here.assert_opens(&stored, &next).await;
+        }
+    }
 }

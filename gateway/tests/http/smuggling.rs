@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::gateway_under_test::Gateway;
+use crate::issuer::{member, signed_text};
 use crate::raw::HEALTH;
 use crate::worlds::once;
 
@@ -10,6 +11,7 @@ once!(
     heads_that_can_be_read_in_two_ways_are_refused,
     broken_chunks_end_the_connection,
     endless_heads_are_refused,
+    a_token_of_a_mebibyte_is_refused_and_the_next_request_is_answered,
     other_protocols_have_no_door,
 );
 
@@ -65,7 +67,7 @@ async fn broken_chunks_end_the_connection(gateway: Arc<Gateway>) {
         "0\r\nX: y\n\r\n",
     ] {
         let mut connection = gateway.raw().await;
-        let token = crate::issuer::member("ana");
+        let token = member("ana");
         connection
             .send(format!(
                 "POST /v1/files/location HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
@@ -98,6 +100,40 @@ async fn endless_heads_are_refused(gateway: Arc<Gateway>) {
         assert_eq!(answer.status, status, "{}", answer.head);
         assert_eq!(connection.rest().await, b"");
     }
+}
+
+async fn a_token_of_a_mebibyte_is_refused_and_the_next_request_is_answered(gateway: Arc<Gateway>) {
+    let ask = |token: &str| {
+        format!("GET /v1/files/token HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n")
+    };
+    for token in ["a".repeat(1 << 20), "a.".repeat(1 << 19)] {
+        let mut connection = gateway.raw().await;
+        connection.send(ask(&token)).await;
+        let answer = connection.answer().await;
+        assert_eq!(answer.status, 431, "{}", answer.head);
+        assert_eq!(answer.json()["code"], "headers_too_large");
+        assert_eq!(connection.rest().await, b"");
+    }
+    // As long as a head may be, on one connection, which stays good.
+    let mut connection = gateway.raw().await;
+    let deep = format!("{}{}", "[".repeat(9_000), "]".repeat(9_000));
+    let deep_header = format!("{{\"alg\":\"HS256\",\"x\":{deep}}}");
+    let deep_claims = format!("{{\"sub\":{deep}}}");
+    let secret = crate::issuer::SECRET.as_bytes();
+    for token in [
+        "a".repeat(30_000),
+        ".".repeat(30_000),
+        "%".repeat(30_000),
+        "a.".repeat(15_000),
+        signed_text(&deep_header, "{}", secret),
+        signed_text("{\"alg\":\"HS256\"}", &deep_claims, secret),
+    ] {
+        connection.send(ask(&token)).await;
+        let answer = connection.answer().await;
+        assert_eq!(answer.status, 401, "{}", answer.head);
+    }
+    connection.send(ask(&member("ana"))).await;
+    assert_eq!(connection.answer().await.status, 200);
 }
 
 async fn other_protocols_have_no_door(gateway: Arc<Gateway>) {

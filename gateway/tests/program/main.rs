@@ -2,16 +2,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod browser;
+mod clock;
 mod commands;
 mod descriptors;
 mod dev;
 mod events;
 mod janitor;
 mod killed;
+mod logs;
+mod memory;
 mod metrics;
 mod process;
+mod rollout;
 mod schemathesis;
 mod served;
+mod starved;
 mod stopping;
 mod streaming;
 mod tus;

@@ -54,7 +54,8 @@ pub(crate) fn other_member() -> String {
     jwt("bo")
 }
 
-fn jwt(subject: &str) -> String {
+/// The JWT of whoever is called so.
+pub(crate) fn jwt(subject: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let claims = json!({"iss": "issuer", "aud": "files", "sub": subject, "org": "acme",
         "exp": now.as_secs() + 600});
@@ -192,6 +193,24 @@ impl Served {
             .into_iter()
             .filter_map(|object| object.key)
             .collect()
+    }
+
+    /// Runs statements on its database.
+    pub(crate) async fn execute(&self, statements: &'static str) {
+        match &self.database {
+            None => {
+                let mut database = SqliteConnection::connect(&self.database_url).await.unwrap();
+                let statements = sqlx::raw_sql(statements);
+                statements.execute(&mut database).await.unwrap();
+            }
+            Some(name) => {
+                let mut url = Url::parse(&variable("FGW_TEST_POSTGRES_URL")).unwrap();
+                url.set_path(name);
+                let mut database = PgConnection::connect(url.as_str()).await.unwrap();
+                let statements = sqlx::raw_sql(statements);
+                statements.execute(&mut database).await.unwrap();
+            }
+        }
     }
 
     /// How many files the catalogue knows, in whatever state.

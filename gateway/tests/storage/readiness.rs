@@ -48,7 +48,8 @@ async fn an_unreachable_store_is_named(world: Arc<World>) {
             credentials: Keys::Folder(world.keys.clone()),
         },
         Metrics::new(),
-    );
+    )
+    .unwrap();
     let files = Files::new(world.catalog.clone(), nowhere, settings("acme"));
     let readiness = files.readiness(MAX_SKEW).await;
     let message = "the object store could not be reached to find the bucket";

@@ -137,7 +137,8 @@ impl World {
                 credentials: Keys::Folder(keys.clone()),
             },
             Metrics::new(),
-        );
+        )
+        .unwrap();
         Self {
             files: Files::new(catalog.clone(), store.clone(), settings("acme")),
             catalog,

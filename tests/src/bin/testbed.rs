@@ -229,6 +229,7 @@ fn tools(only: &[String]) -> anyhow::Result<()> {
         let programs = [
             debian::POSTGRES,
             debian::ORACLES,
+            debian::CLOCK,
             debian::VIDEO,
             debian::BROWSER,
             debian::NODE,

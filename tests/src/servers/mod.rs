@@ -106,7 +106,7 @@ impl Servers {
             debian::ensure(debian::POSTGRES)?;
         }
         if parts.contains(&Part::Oracles) {
-            debian::ensure(debian::ORACLES)?;
+            debian::ensure(&[debian::ORACLES, debian::CLOCK].concat())?;
         }
         if parts.contains(&Part::Tus) || parts.contains(&Part::Browser) {
             debian::ensure(debian::NPM)?;

@@ -30,6 +30,9 @@ pub const LOAD: &[Program] = &[program("wrk", "wrk")];
 /// What makes videos in the tests, and reads them in `gateway dev`.
 pub const VIDEO: &[Program] = &[program("ffmpeg", "ffmpeg"), program("ffprobe", "ffmpeg")];
 
+/// What lets a program's clock jump in the tests.
+pub const CLOCK: &[Program] = &[program("faketime", "faketime")];
+
 /// What plays videos in the tests.
 pub const BROWSER: &[Program] = &[program("chromium", "chromium")];
 

@@ -72,6 +72,9 @@ impl ByIdApi {
     /// Delete File Route
     ///
     /// Deletes a file from DB and S3 via the service layer.
+    ///
+    /// Nobody can begin to read it from then on. A transfer at work goes on as long as the object store
+    /// lets it; one that does not get to its end breaks off before the announced length.
     #[oai(
         path = "/v1/files/:file_id",
         method = "delete",

@@ -34,7 +34,8 @@ impl Files {
     /// the lengths don't fit, [`FilesError::ChecksumMismatch`] (nothing of the piece is kept),
     /// [`FilesError::UploadTaken`] when a newer request took the upload over,
     /// [`FilesError::TypeNotAllowed`] (the upload is ended then), [`FilesError::QuotaExceeded`] (it can
-    /// be finished when there is room again), [`FilesError::TooManyUploads`].
+    /// be finished when there is room again), [`FilesError::TooManyUploads`],
+    /// [`FilesError::TooManyUploadsOfCaller`].
     pub async fn append_resumable<S>(
         &self,
         caller: &Caller,
@@ -68,9 +69,7 @@ impl Files {
         {
             return Err(exceeded.into());
         }
-        let in_flight = self.uploads.clone().try_acquire_owned();
-        let most = self.settings.uploads_in_flight;
-        let in_flight = in_flight.map_err(|_| FilesError::TooManyUploads { limit: most })?;
+        let in_flight = self.uploads.take(&caller.subject)?;
         let terms = Terms {
             length,
             quota: match row.length {

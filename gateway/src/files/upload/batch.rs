@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use futures_util::Stream;
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::heartbeat::Heartbeat;
@@ -11,6 +10,7 @@ use super::intake::{BodyError, Intake, Part};
 use super::ledger::Ledger;
 use super::parts::send_parts;
 use super::repeat::{Fingerprint, KeyHold};
+use super::slots::Slot;
 use crate::auth::Caller;
 use crate::auth::policy::Visibility;
 use crate::catalog::{self, Answered, NewRow, Settlement, StoredRow, Usage};
@@ -37,22 +37,21 @@ pub struct UploadBatch {
     /// An `add` failed or was dropped before its end, so there is nothing to commit.
     broken: bool,
     settled: bool,
-    _in_flight: OwnedSemaphorePermit,
+    _in_flight: Slot,
 }
 
 impl Files {
     /// Begins a request's upload; with a key, one that may be repeated.
     ///
     /// # Errors
-    /// [`FilesError::TooManyUploads`]: a moment later it may be let in.
+    /// [`FilesError::TooManyUploads`], [`FilesError::TooManyUploadsOfCaller`]: a moment later it may
+    /// be let in.
     pub fn begin_upload(
         &self,
         caller: &Caller,
         key: Option<KeyHold>,
     ) -> Result<UploadBatch, FilesError> {
-        let in_flight = self.uploads.clone().try_acquire_owned();
-        let limit = self.settings.uploads_in_flight;
-        let in_flight = in_flight.map_err(|_| FilesError::TooManyUploads { limit })?;
+        let in_flight = self.uploads.take(&caller.subject)?;
         let ledger = Ledger::default();
         Ok(UploadBatch {
             files: self.clone(),

@@ -1,26 +1,20 @@
 //! How much memory all uploads together may hold, and each caller's of it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::super::FilesError;
+use super::shares::Shares;
 
 const MEBIBYTE: u64 = 1024 * 1024;
-
-/// One caller may hold a quarter of all memory: whoever sends slowly keeps the others waiting for
-/// nothing but the rest.
-const CALLERS: u32 = 4;
 
 /// The memory of every part that is being filled or sent; cheap to clone.
 #[derive(Debug, Clone)]
 pub(in crate::files) struct Budget {
     free: Arc<Semaphore>,
     total: u32,
-    each: u32,
-    /// What is left of their shares to those who are uploading.
-    callers: Arc<Mutex<HashMap<String, Weak<Semaphore>>>>,
+    shares: Shares,
 }
 
 /// One caller's share of a [`Budget`]. Who finds none left waits, and so does its client. Nobody waits
@@ -46,25 +40,15 @@ impl Budget {
         Self {
             free: Arc::new(Semaphore::new(total as usize)),
             total,
-            each: (total / CALLERS).max(part),
-            callers: Arc::default(),
+            shares: Shares::new(total, part),
         }
     }
 
     /// The share of a caller, one for all of its uploads.
     pub(in crate::files) fn of(&self, caller: &str) -> Share {
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = callers.get(caller).and_then(Weak::upgrade);
-        let own = own.unwrap_or_else(|| {
-            // No more are kept than there are uploads.
-            callers.retain(|_, share| share.strong_count() > 0);
-            let own = Arc::new(Semaphore::new(self.each as usize));
-            callers.insert(caller.to_owned(), Arc::downgrade(&own));
-            own
-        });
         Share {
             budget: self.clone(),
-            own,
+            own: self.shares.of(caller),
         }
     }
 }
@@ -74,7 +58,7 @@ impl Share {
     pub(in crate::files) async fn take(&self, bytes: usize) -> Result<Grant, FilesError> {
         let bytes = mebibytes(bytes as u64);
         // The caller's own first: in the queue for all, each caller is at most a quarter ahead.
-        let own = take(&self.own, bytes.min(self.budget.each)).await?;
+        let own = take(&self.own, bytes.min(self.budget.shares.each())).await?;
         let of_all = take(&self.budget.free, bytes.min(self.budget.total)).await?;
         Ok(Grant {
             _of_all: of_all,
@@ -146,6 +130,6 @@ mod tests {
         held.clear();
         budget.of("ben");
         budget.of("cleo");
-        assert!(budget.callers.lock().unwrap().len() <= 2);
+        assert!(budget.shares.known() <= 2);
     }
 }

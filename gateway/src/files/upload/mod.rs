@@ -13,6 +13,8 @@ mod intake;
 mod ledger;
 mod parts;
 mod repeat;
+mod shares;
+mod slots;
 
 pub use batch::UploadBatch;
 pub use intake::BodyError;
@@ -22,3 +24,4 @@ pub(super) use budget::{Budget, Grant};
 pub(super) use digest::Digest;
 pub(super) use intake::{FIRST_BUFFER_BYTES, Intake, part_bytes, part_size};
 pub(super) use parts::{Sender, send_parts};
+pub(super) use slots::Slots;

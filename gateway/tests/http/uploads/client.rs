@@ -30,7 +30,7 @@ pub(crate) fn pattern(size: usize) -> Vec<u8> {
     bytes
 }
 
-pub(crate) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: impl AsRef<[u8]>) -> String {
     STANDARD.encode(text)
 }
 

@@ -1,6 +1,6 @@
 //! `/v1/uploads`: tus 1.0.0.
 
-mod client;
+pub(crate) mod client;
 mod continuing;
 mod ending;
 mod protocol;
