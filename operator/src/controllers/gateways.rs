@@ -31,7 +31,7 @@ use super::watch::{
 use crate::context::Context;
 use crate::health::Readiness;
 use crate::meta::{instance_of, managed_selector};
-use crate::optional::{HTTP_ROUTE, SERVICE_MONITOR};
+use crate::optional::{HTTP_ROUTE, POD_MONITOR, SERVICE_MONITOR};
 
 /// Reconciles at once: enough to hide the latency of a thousand gateways, few enough for the
 /// servers behind them.
@@ -101,6 +101,10 @@ fn around(
         ),
         wakes(
             changes_once_served(context, SERVICE_MONITOR, managed()),
+            labelled,
+        ),
+        wakes(
+            changes_once_served(context, POD_MONITOR, managed()),
             labelled,
         ),
         // Claims have no owner reference.
