@@ -9,17 +9,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MonitoringRules {
-    /// Make a ServiceMonitor for each gateway, where the cluster has that kind. Name Prometheus in
+    /// Make a ServiceMonitor for each gateway, and a PodMonitor for pods that only work on videos, where the
+    /// cluster has those kinds. What they read has the label `gateway`. Name Prometheus in
     /// `spec.networkPolicy.scrapers` too. Default: none is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_monitor: Option<ServiceMonitorRules>,
 }
 
-/// What ServiceMonitors of a class carry.
+/// What ServiceMonitors and PodMonitors of a class carry.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceMonitorRules {
-    /// Labels that Prometheus selects ServiceMonitors by. Example: `release: prometheus`.
+    /// Labels that Prometheus selects ServiceMonitors and PodMonitors by. Example: `release: prometheus`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 

@@ -35,6 +35,9 @@ pub struct Config {
     /// changed. A rotation waits so long before it relies on it. The kubelet looks once a minute, give
     /// or take half of it, and where it does not watch Secrets its cache is a minute old. Default: 180.
     pub secret_delay: Duration,
+    /// `FILEGATEWAY_SILENCE_SECONDS`: how long a connection to the API server may say nothing before it
+    /// is given up, 90 or more: a watch of what never changes says something once a minute. Default: 150.
+    pub silence: Duration,
     /// `FILEGATEWAY_LOG`: a tracing filter. Default: `info`.
     pub log: String,
 }
@@ -107,9 +110,37 @@ impl Config {
                 )?
                 .into(),
             ),
+            silence: silence(optional("FILEGATEWAY_SILENCE_SECONDS"))?,
             log: optional("FILEGATEWAY_LOG").unwrap_or_else(|| "info".into()),
         })
     }
+}
+
+impl Config {
+    /// `kube`, told to give up connections that have gone silent: of a peer that vanished without a word
+    /// nothing else tells. kube's own limit for watches is longer than theirs at the API server, five
+    /// minutes; for answers to other requests it has none.
+    pub fn connection(&self, mut kube: kube::Config) -> kube::Config {
+        kube.read_timeout = Some(self.silence);
+        // Counted from a request, not from the end of the one before it on the same connection.
+        kube.reset_reader_on_write = true;
+        kube
+    }
+}
+
+/// Longer than the pause between two bookmarks of a watch, which is a minute.
+fn silence(value: Option<String>) -> Result<Duration, ConfigError> {
+    const NAME: &str = "FILEGATEWAY_SILENCE_SECONDS";
+    const EXPECTED: &str = "write a whole number of seconds, from 90 to 65535";
+    let seconds: u16 = parsed(NAME, value, 150, EXPECTED)?;
+    if seconds >= 90 {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    Err(ConfigError::Invalid {
+        name: NAME,
+        value: seconds.to_string(),
+        expected: EXPECTED,
+    })
 }
 
 /// Long enough to be renewed several times, and written as whole seconds.
@@ -167,6 +198,7 @@ mod tests {
         assert_eq!(config.health_listen.to_string(), "0.0.0.0:8081");
         assert_eq!(config.watch_namespace, None);
         assert_eq!(config.lease_duration, Duration::from_secs(15));
+        assert_eq!(config.silence, Duration::from_secs(150));
         assert_ne!(config.pod_name, read(&REQUIRED).unwrap().pod_name);
     }
 
@@ -197,6 +229,7 @@ mod tests {
             ("FILEGATEWAY_RESYNC_SECONDS", "0"),
             ("FILEGATEWAY_LEASE_SECONDS", "2"),
             ("FILEGATEWAY_LEASE_SECONDS", "soon"),
+            ("FILEGATEWAY_SILENCE_SECONDS", "60"),
         ] {
             let mut set = REQUIRED.to_vec();
             set.push((name, value));

@@ -27,15 +27,20 @@ async fn main() -> anyhow::Result<()> {
         Command::Run => {
             let config = Config::from_env()?;
             telemetry::init(&config.log)?;
-            let client = kube::Client::try_default().await?;
+            let client = client(&config).await?;
             operator::run(config, client, operator::shutdown::signal()).await?;
             Ok(())
         }
         Command::Check => {
             let config = Config::from_env()?;
-            let client = kube::Client::try_default().await?;
+            let client = client(&config).await?;
             println!("{}", operator::check(&config, &client).await?);
             Ok(())
         }
     }
+}
+
+async fn client(config: &Config) -> anyhow::Result<kube::Client> {
+    let kube = kube::Config::infer().await?;
+    Ok(kube::Client::try_from(config.connection(kube))?)
 }

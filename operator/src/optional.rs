@@ -32,6 +32,14 @@ pub const SERVICE_MONITOR: OptionalKind = OptionalKind {
     plural: "servicemonitors",
 };
 
+/// PodMonitor of the Prometheus Operator.
+pub const POD_MONITOR: OptionalKind = OptionalKind {
+    group: "monitoring.coreos.com",
+    version: "v1",
+    kind: "PodMonitor",
+    plural: "podmonitors",
+};
+
 impl OptionalKind {
     /// Group and version.
     fn api_version(self) -> String {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crds::{FileGateway, FileGatewayClass};
 use futures_util::TryStreamExt;
+use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
@@ -14,6 +15,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::Resource;
@@ -22,19 +24,23 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, predicates, watcher};
 
 use super::classes::naming;
+use super::gather::{Patience, gathered};
 use super::watch::{
     SECRET_FIELDS, api, changes, changes_once_served, drift, first_list, names, namespaces, watch,
 };
 use crate::context::Context;
 use crate::health::Readiness;
 use crate::meta::{instance_of, managed_selector};
-use crate::optional::{HTTP_ROUTE, SERVICE_MONITOR};
+use crate::optional::{HTTP_ROUTE, POD_MONITOR, SERVICE_MONITOR};
 
 /// Reconciles at once: enough to hide the latency of a thousand gateways, few enough for the
 /// servers behind them.
 const CONCURRENCY: u16 = 16;
 /// One change makes several events; they are answered together.
-const DEBOUNCE: Duration = Duration::from_millis(300);
+const PATIENCE: Patience = Patience {
+    quiet: Duration::from_millis(300),
+    most: Duration::from_secs(1),
+};
 
 /// The controller of FileGateways; `classes` tells which Secrets are a class's.
 pub fn controller(
@@ -42,7 +48,6 @@ pub fn controller(
     classes: Store<FileGatewayClass>,
     readiness: Readiness,
 ) -> Controller<FileGateway> {
-    let client = &context.client;
     let (store, writer) = reflector::store();
     let main = watch(api::<FileGateway>(context), watcher::Config::default());
     let (seen, noting) = (store.clone(), context.clone());
@@ -56,77 +61,100 @@ pub fn controller(
         })
         .applied_objects()
         .predicate_filter(relevant, Default::default());
-    let managed = watcher::Config::default().labels(&managed_selector());
-    let settings = ControllerConfig::default()
-        .concurrency(CONCURRENCY)
-        .debounce(DEBOUNCE);
-
-    let by_class = store.clone();
-    let by_namespace = store.clone();
-    let by_secret = store.clone();
-    let operator_namespace = context.config.operator_namespace.clone();
+    let settings = ControllerConfig::default().concurrency(CONCURRENCY);
+    let around = around(context, &store, classes);
     Controller::for_stream(main, store)
         .with_config(settings)
-        .owns_stream(names::<Deployment>(context, managed.clone()))
-        .owns_stream(names::<Service>(context, managed.clone()))
-        .owns_stream(names::<ServiceAccount>(context, managed.clone()))
-        .owns_stream(names::<ConfigMap>(context, managed.clone()))
-        .watches_stream(
-            drift(api::<HorizontalPodAutoscaler>(context), managed.clone()),
-            |child| labelled(&child),
-        )
-        .watches_stream(
-            drift(api::<PodDisruptionBudget>(context), managed.clone()),
-            |child| labelled(&child),
-        )
-        .watches_stream(
-            drift(api::<NetworkPolicy>(context), managed.clone()),
-            |child| labelled(&child),
-        )
-        .watches_stream(drift(api::<Ingress>(context), managed.clone()), |child| {
-            labelled(&child)
-        })
+        .reconcile_on(gathered(around, PATIENCE))
+}
+
+/// The gateways that changes of something else are about.
+fn around(
+    context: &Arc<Context>,
+    store: &Store<FileGateway>,
+    classes: Store<FileGatewayClass>,
+) -> impl Stream<Item = ObjectRef<FileGateway>> + Send + 'static {
+    let managed = || watcher::Config::default().labels(&managed_selector());
+    let operator_namespace = context.config.operator_namespace.clone();
+    let all_classes: Api<FileGatewayClass> = Api::all(context.client.clone());
+    let all_namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
+    let (by_class, by_namespace, by_secret) = (store.clone(), store.clone(), store.clone());
+    stream::select_all([
+        wakes(names::<Deployment>(context, managed()), owners),
+        wakes(names::<Service>(context, managed()), owners),
+        wakes(names::<ServiceAccount>(context, managed()), owners),
+        wakes(names::<ConfigMap>(context, managed()), owners),
+        wakes(
+            drift(api::<HorizontalPodAutoscaler>(context), managed()),
+            labelled,
+        ),
+        wakes(
+            drift(api::<PodDisruptionBudget>(context), managed()),
+            labelled,
+        ),
+        wakes(drift(api::<NetworkPolicy>(context), managed()), labelled),
+        wakes(drift(api::<Ingress>(context), managed()), labelled),
         // Its status says whether it is accepted.
-        .watches_stream_with(
-            changes_once_served(context, HTTP_ROUTE, managed.clone()),
-            |child| labelled(&child),
-            HTTP_ROUTE.resource(),
-        )
-        .watches_stream_with(
-            changes_once_served(context, SERVICE_MONITOR, managed.clone()),
-            |child| labelled(&child),
-            SERVICE_MONITOR.resource(),
-        )
+        wakes(
+            changes_once_served(context, HTTP_ROUTE, managed()),
+            labelled,
+        ),
+        wakes(
+            changes_once_served(context, SERVICE_MONITOR, managed()),
+            labelled,
+        ),
+        wakes(
+            changes_once_served(context, POD_MONITOR, managed()),
+            labelled,
+        ),
         // Claims have no owner reference.
-        .watches_stream(names::<PersistentVolumeClaim>(context, managed), |claim| {
-            labelled(&claim)
-        })
-        .watches_stream(
-            changes(
-                Api::<FileGatewayClass>::all(client.clone()),
-                watcher::Config::default(),
-            )
-            .predicate_filter(predicates::generation, Default::default()),
+        wakes(names::<PersistentVolumeClaim>(context, managed()), labelled),
+        wakes(
+            changes(all_classes, watcher::Config::default())
+                .predicate_filter(predicates::generation, Default::default()),
             move |class| of_class(&by_class, &class.name_any()),
-        )
-        .watches_stream(
-            changes(
-                Api::<PartialObjectMeta<Namespace>>::all(client.clone()),
-                namespaces(context),
-            )
-            .predicate_filter(predicates::labels, Default::default()),
+        ),
+        wakes(
+            changes(all_namespaces, namespaces(context))
+                .predicate_filter(predicates::labels, Default::default()),
             move |namespace| {
                 let name = namespace.name_any();
                 select(&by_namespace, |gateway| {
                     gateway.namespace().as_deref() == Some(&name)
                 })
             },
-        )
+        ),
         // Both the Secrets that we make and those that are named.
-        .watches_stream(
+        wakes(
             names::<Secret>(context, watcher::Config::default().fields(SECRET_FIELDS)),
             move |secret| of_secret(&by_secret, &classes, &operator_namespace, &secret),
-        )
+        ),
+    ])
+}
+
+/// The gateways that each of `changes` is about, as `of` tells.
+fn wakes<T, I>(
+    changes: impl Stream<Item = Result<T, watcher::Error>> + Send + 'static,
+    of: impl Fn(T) -> I + Send + 'static,
+) -> BoxStream<'static, ObjectRef<FileGateway>>
+where
+    T: Send + 'static,
+    I: IntoIterator<Item = ObjectRef<FileGateway>> + Send + 'static,
+    I::IntoIter: Send + 'static,
+{
+    changes
+        .filter_map(|change| std::future::ready(change.ok()))
+        .flat_map(move |change| stream::iter(of(change)))
+        .boxed()
+}
+
+/// Those that a child names in its owner references.
+fn owners(child: impl Resource) -> Vec<ObjectRef<FileGateway>> {
+    let namespace = child.meta().namespace.as_deref();
+    let references = child.meta().owner_references.iter().flatten();
+    references
+        .filter_map(|owner| ObjectRef::from_owner_ref(namespace, owner, ()))
+        .collect()
 }
 
 /// What a reconcile depends on: not the status, which reconciles write themselves.
@@ -138,9 +166,13 @@ fn relevant(gateway: &FileGateway) -> Option<u64> {
     Some(hasher.finish())
 }
 
-fn labelled(child: &impl Resource) -> Option<ObjectRef<FileGateway>> {
-    let name = instance_of(child.meta())?;
-    Some(ObjectRef::new(name).within(child.meta().namespace.as_deref()?))
+fn labelled(child: impl Resource) -> Option<ObjectRef<FileGateway>> {
+    instance(child.meta())
+}
+
+fn instance(child: &ObjectMeta) -> Option<ObjectRef<FileGateway>> {
+    let name = instance_of(child)?;
+    Some(ObjectRef::new(name).within(child.namespace.as_deref()?))
 }
 
 fn select(
@@ -165,7 +197,7 @@ fn of_secret(
     operator_namespace: &str,
     secret: &PartialObjectMeta<Secret>,
 ) -> Vec<ObjectRef<FileGateway>> {
-    if let Some(owner) = labelled(secret) {
+    if let Some(owner) = instance(&secret.metadata) {
         return vec![owner];
     }
     let name = secret.name_any();

@@ -2,6 +2,7 @@
 
 mod classes;
 mod gateways;
+mod gather;
 mod retry;
 mod watch;
 

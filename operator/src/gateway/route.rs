@@ -13,7 +13,7 @@ use super::exposure::{Exposure, Route};
 use super::validate::Plan;
 use crate::apply::{ApplyError, apply, apply_with, remove};
 use crate::meta::{Owner, metrics_name};
-use crate::optional::{HTTP_ROUTE, OptionalKind, SERVICE_MONITOR};
+use crate::optional::{HTTP_ROUTE, OptionalKind, POD_MONITOR, SERVICE_MONITOR};
 
 /// Makes what was asked for, and only that, lead to the gateway.
 ///
@@ -63,6 +63,7 @@ pub async fn ensure(client: &Client, plan: &Plan) -> Result<Finding, ApplyError>
 /// When an object is not ours, or the API server refuses.
 pub async fn monitor(client: &Client, plan: &Plan) -> Result<(), ApplyError> {
     let owner = &plan.owner;
+    optional(client, owner, POD_MONITOR, build::pod_monitor(plan)).await?;
     let monitor = build::service_monitor(plan);
     match optional(client, owner, SERVICE_MONITOR, monitor).await? {
         Optional::Written(_) => {

@@ -113,6 +113,7 @@ impl Release {
             health_listen: ([127, 0, 0, 1], 0).into(),
             resync: start.resync,
             secret_delay: start.secret_delay,
+            silence: std::time::Duration::from_secs(150),
             log: "info".into(),
         };
         let client = kube::Client::try_from(kube).unwrap();

@@ -204,3 +204,29 @@ async fn a_lost_database_password_is_replaced_and_pods_take_it_up_by_themselves(
     operator.quiet().await;
     assert_eq!(pod().await, before, "no pod is restarted");
 }
+
+/// Patches the ConfigMap ten times a second for as long as it is polled.
+async fn keep_changing(bed: &Bed) {
+    for count in 0.. {
+        let note = json!({"metadata": {"annotations": {"example.com/count": count.to_string()}}});
+        change::<ConfigMap>(bed, "files-gateway", note).await;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_changes_all_the_time_hides_no_other() {
+    let (bed, operator) = Bed::with_operator("restless").await;
+    bed.create("files", json!({})).await.unwrap();
+    bed.ready("files").await;
+    operator.quiet().await;
+    let came_back = async {
+        // Changes are under way before and after.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        delete_and_wait::<Service>(&bed, "files").await;
+    };
+    tokio::select! {
+        () = came_back => {}
+        () = keep_changing(&bed) => unreachable!(),
+    }
+}

@@ -88,6 +88,43 @@ fn the_chart_brings_rules_and_dashboards_only_when_asked() {
     }
 }
 
+/// The anchor that a heading of Markdown gets.
+fn anchor(heading: &str) -> String {
+    heading.to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn each_alert_leads_to_its_section_of_the_runbook() {
+    let asked = helm(&[
+        "template",
+        "fgw",
+        &chart(),
+        "--set",
+        "metrics.prometheusRule.enabled=true",
+        "--set",
+        "metrics.prometheusRule.runbookUrl=https://wiki.example.com/runbook",
+    ]);
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&asked).unwrap();
+    let rule = documents.iter().find(|one| one["kind"] == "PrometheusRule");
+    let mut rules = rule.unwrap()["spec"].clone();
+    let headings = alert_names(include_str!("../../../docs/runbook.md"), "## ");
+    let anchors: BTreeSet<String> = headings.iter().map(|heading| anchor(heading)).collect();
+    let mut seen = BTreeSet::new();
+    for group in rules["groups"].as_array_mut().unwrap() {
+        for alert in group["rules"].as_array_mut().unwrap() {
+            let annotations = alert["annotations"].as_object_mut().unwrap();
+            let url = annotations.remove("runbook_url").unwrap();
+            let (page, section) = url.as_str().unwrap().split_once('#').unwrap();
+            assert_eq!(page, "https://wiki.example.com/runbook");
+            assert!(anchors.contains(section), "{section}");
+            assert!(seen.insert(section.to_string()), "{section} twice");
+        }
+    }
+    assert_eq!(seen, anchors);
+    let shipped: Value = serde_saphyr::from_str(ALERTS).unwrap();
+    assert_eq!(rules, shipped, "nothing else is changed");
+}
+
 #[test]
 fn dashboards_have_expressions_that_prometheus_can_read() {
     for text in DASHBOARDS {

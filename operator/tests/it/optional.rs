@@ -7,14 +7,14 @@ use std::process::Command;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
-use operator::optional::{HTTP_ROUTE, OptionalKind, SERVICE_MONITOR};
+use operator::optional::{HTTP_ROUTE, OptionalKind, POD_MONITOR, SERVICE_MONITOR};
 use serde_json::{Value, json};
 
 use crate::bed::Bed;
 use crate::chart::Release;
 
 /// Definitions as their own projects publish them, in the modules that Go keeps and checks.
-const DEFINITIONS: [(&str, &str); 2] = [
+const DEFINITIONS: [(&str, &str); 3] = [
     (
         "sigs.k8s.io/gateway-api@v1.6.3",
         "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
@@ -22,6 +22,10 @@ const DEFINITIONS: [(&str, &str); 2] = [
     (
         "github.com/prometheus-operator/prometheus-operator@v0.85.0",
         "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+    ),
+    (
+        "github.com/prometheus-operator/prometheus-operator@v0.85.0",
+        "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
     ),
 ];
 
@@ -109,6 +113,8 @@ async fn routes_and_monitors_are_made_once_the_cluster_has_them() {
     let monitor = is_there(&bed, SERVICE_MONITOR).await;
     assert_eq!(monitor.metadata.labels.unwrap()["release"], "prometheus");
     bed.api::<Service>().get("files-metrics").await.unwrap();
+    let pods = is_there(&bed, POD_MONITOR).await;
+    assert_eq!(pods.metadata.labels.unwrap()["release"], "prometheus");
 
     answer(&bed, "False", "NoMatchingParent").await;
     bed.condition("files", "RouteReady", "False", "ParentNotFound")
@@ -129,7 +135,7 @@ async fn routes_and_monitors_are_made_once_the_cluster_has_them() {
     operator.quiet().await;
     assert_eq!(operator.writes(), before, "a pass must not write");
 
-    for kind in [HTTP_ROUTE, SERVICE_MONITOR] {
+    for kind in [HTTP_ROUTE, SERVICE_MONITOR, POD_MONITOR] {
         let before = is_there(&bed, kind).await.metadata.uid;
         objects(&bed, kind)
             .delete("files", &DeleteParams::default())

@@ -1,11 +1,14 @@
 //! Servers that can't be reached: a condition, the independent steps go on, and all is well by
 //! itself once they are back.
 
+use std::time::Duration;
+
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 
-use crate::backends::execute;
-use crate::bed::Bed;
+use crate::backends::{address, execute};
+use crate::bed::{Bed, Start};
+use crate::proxy::Proxy;
 
 #[tokio::test]
 async fn s3_is_waited_for() {
@@ -156,4 +159,30 @@ async fn an_outage_later_does_not_stop_the_pods_nor_a_change_of_them() {
     bed.postgres.mend();
     bed.pods_available("files").await;
     bed.condition("files", "Ready", "True", "AllReady").await;
+}
+
+#[tokio::test]
+async fn connections_to_the_api_server_that_went_silent_are_given_up() {
+    let bed = Bed::new("silent").await;
+    bed.apply_class(json!({})).await;
+    let mut start = bed.start().await;
+    let cable = Proxy::to(address(&start.kube.cluster_url.to_string())).await;
+    start.kube.cluster_url = format!("https://{}", cable.address).parse().unwrap();
+    let _operator = bed.operator_as(Start {
+        silence: Duration::from_secs(5),
+        ..start
+    });
+    bed.create("files", json!({})).await.unwrap();
+    bed.ready("files").await;
+
+    cable.hang();
+    bed.patch("files", json!({"spec": {"scaling": {"replicas": 2}}}))
+        .await
+        .unwrap();
+    let api = bed.api::<Deployment>();
+    bed.until("two replicas", async || {
+        let found = api.get("files").await.unwrap();
+        (found.spec.as_ref()?.replicas == Some(2)).then_some(())
+    })
+    .await;
 }

@@ -2,6 +2,7 @@
 //! whoever wants to see them.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 pub struct Proxy {
     pub address: SocketAddr,
     up: watch::Sender<bool>,
+    hung: watch::Sender<()>,
     sight: Arc<Sight>,
 }
 
@@ -46,14 +48,22 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (up, state) = watch::channel(true);
+        let (hung, hang) = watch::channel(());
         let sight = Arc::new(Sight::default());
         let seen = sight.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(forward(client, target, state.clone(), seen.clone()));
+                let mut hang = hang.clone();
+                hang.mark_unchanged();
+                tokio::spawn(forward(client, target, state.clone(), hang, seen.clone()));
             }
         });
-        Self { address, up, sight }
+        Self {
+            address,
+            up,
+            hung,
+            sight,
+        }
     }
 
     /// HTTP requests so far that were not reads.
@@ -71,6 +81,12 @@ impl Proxy {
         self.up.send_replace(false);
     }
 
+    /// Lets all connections that there are stay open and carry nothing any more, as if the other end had
+    /// lost its power; new ones work.
+    pub fn hang(&self) {
+        self.hung.send_replace(());
+    }
+
     pub fn mend(&self) {
         self.up.send_replace(true);
     }
@@ -80,6 +96,7 @@ async fn forward(
     client: TcpStream,
     target: SocketAddr,
     mut up: watch::Receiver<bool>,
+    mut hang: watch::Receiver<()>,
     sight: Arc<Sight>,
 ) {
     if !*up.borrow() {
@@ -93,9 +110,15 @@ async fn forward(
     let answer_is_last = AtomicBool::new(false);
     let answers = answers(from_server, to_client, &sight, &answer_is_last);
     let requests = requests(from_client, to_server, &sight, &answer_is_last);
-    tokio::select! {
-        _ = async { tokio::join!(answers, requests) } => {}
-        _ = up.wait_for(|up| !*up) => {}
+    let mut both = pin!(async { tokio::join!(answers, requests) });
+    let hung = tokio::select! {
+        _ = &mut both => false,
+        _ = up.wait_for(|up| !*up) => false,
+        hung = hang.changed() => hung.is_ok(),
+    };
+    if hung {
+        // What is open is kept: to drop it would tell the client.
+        let _ = up.wait_for(|up| !*up).await;
     }
 }
 

@@ -17,7 +17,7 @@ use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::NamespaceResourceScope;
 use operator::gateway::build::{SERVE, WORKER};
 use operator::meta::{PAUSED_ANNOTATION, children_selector, selector_text};
-use operator::optional::{HTTP_ROUTE, SERVICE_MONITOR};
+use operator::optional::{HTTP_ROUTE, POD_MONITOR, SERVICE_MONITOR};
 use serde::de::DeserializeOwned;
 
 use crate::Outcome;
@@ -179,7 +179,7 @@ async fn objects(cluster: &Cluster, name: &str) -> Vec<String> {
         .await,
     );
     lines.extend(secrets(cluster, &selector).await);
-    for kind in [HTTP_ROUTE, SERVICE_MONITOR] {
+    for kind in [HTTP_ROUTE, SERVICE_MONITOR, POD_MONITOR] {
         if let Ok(true) = kind.is_served(&cluster.client).await {
             let api = kind.api(&cluster.client, &cluster.namespace);
             lines.extend(answer(

@@ -112,7 +112,10 @@ pub fn worker(plan: &Plan, restarts: &Restarts) -> Option<Deployment> {
             component: WORKER,
             name: worker_name(&plan.owner.name),
             replicas: Some(plan.video.replicas),
-            container: container(plan, "worker", plan.video.resources.as_ref(), VIDEO_MEMORY),
+            container: Container {
+                ports: Some(vec![port("metrics", METRICS_PORT)]),
+                ..container(plan, "worker", plan.video.resources.as_ref(), VIDEO_MEMORY)
+            },
             scratch: Some(&plan.video.scratch_size),
             grace_seconds: SETTLE_SECONDS,
         };

@@ -21,7 +21,7 @@ pub use deployment::{Restarts, serve, worker};
 pub use disruption_budget::disruption_budget;
 pub use http_route::http_route;
 pub use ingress::ingress;
-pub use metrics::{metrics_service, service_monitor};
+pub use metrics::{metrics_service, pod_monitor, service_monitor};
 pub use network_policy::network_policy;
 pub use pvc::volume_claim;
 pub use service::service;

@@ -174,6 +174,7 @@ fn ways_in() {
     assert_eq!(ingress(&hidden), None);
     assert_eq!(http_route(&hidden), None);
     assert_eq!(service_monitor(&hidden), None);
+    assert_eq!(pod_monitor(&hidden), None);
     assert_eq!(hidden.address(), "http://files.tenant.svc");
 
     let issued = exposed("{host: acme.example.com}");
@@ -187,6 +188,10 @@ fn ways_in() {
     insta::assert_yaml_snapshot!("http_route", http_route(&route));
     assert_eq!(ingress(&route), None);
     insta::assert_yaml_snapshot!("service_monitor", service_monitor(&route));
+    insta::assert_yaml_snapshot!("pod_monitor", pod_monitor(&route));
+    let alone = plan_of(SQLITE, OPEN_CLASS);
+    assert_eq!(pod_monitor(&alone), None, "there are no workers");
+    assert!(service_monitor(&alone).is_some());
     insta::assert_yaml_snapshot!("metrics_service", metrics_service(&route));
 }
 

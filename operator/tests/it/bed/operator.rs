@@ -68,6 +68,7 @@ pub struct Start {
     pub lease_name: String,
     pub lease_duration: Duration,
     pub secret_delay: Duration,
+    pub silence: Duration,
 }
 
 impl Operator {
@@ -172,6 +173,7 @@ impl Bed {
             lease_name: format!("lease-{}", self.namespace),
             lease_duration: Duration::from_secs(60),
             secret_delay: Duration::from_secs(2),
+            silence: Duration::from_secs(150),
         }
     }
 
@@ -184,10 +186,6 @@ impl Bed {
                 noted.note(&request, &namespace);
                 request
             });
-        let client = kube::client::ClientBuilder::try_from(start.kube)
-            .unwrap()
-            .with_layer(&count)
-            .build();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let health = free.local_addr().unwrap();
         drop(free);
@@ -202,8 +200,13 @@ impl Bed {
             health_listen: health,
             resync: start.resync,
             secret_delay: start.secret_delay,
+            silence: start.silence,
             log: "info".into(),
         };
+        let client = kube::client::ClientBuilder::try_from(config.connection(start.kube))
+            .unwrap()
+            .with_layer(&count)
+            .build();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let shutdown = async {
