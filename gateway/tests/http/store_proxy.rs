@@ -105,7 +105,11 @@ impl Seen {
             line.push(*byte);
             if *byte == b'\n' {
                 if line.ends_with(b" HTTP/1.1\r\n") {
-                    let line = String::from_utf8_lossy(line).trim_end().to_owned();
+                    let line = String::from_utf8_lossy(line);
+                    // After a body on the same connection, which ends with no line.
+                    let methods = ["DELETE /", "GET /", "HEAD /", "POST /", "PUT /"];
+                    let begin = methods.iter().filter_map(|method| line.rfind(method));
+                    let line = line[begin.max().unwrap_or(0)..].trim_end().to_owned();
                     self.requests.lock().unwrap().push(line);
                 }
                 line.clear();

@@ -72,6 +72,11 @@ fn has_bare_line_end(head: &[u8], from: usize) -> bool {
 
 /// The framing that the lines of a head agree on.
 fn framing(head: &[u8]) -> Result<Framing, &'static str> {
+    // hyper would refuse it too, without a body, an id or a line in the log.
+    let is_control = |byte: &u8| byte.is_ascii_control() && !b"\r\n\t".contains(byte);
+    if head.iter().any(is_control) {
+        return Err("A control character is in the request's head");
+    }
     let mut lines = head
         .split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii_end);
@@ -128,6 +133,14 @@ mod tests {
             format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n").as_bytes(),
             0,
         )
+    }
+
+    #[test]
+    fn control_characters_are_refused_here() {
+        for header in ["X: a\0b\r\n", "X: \u{1b}[31m\r\n", "X\u{7f}: a\r\n"] {
+            assert!(matches!(of(header), Look::Refused(_)), "{header:?}");
+        }
+        assert!(matches!(of("X: a\tb\r\n"), Look::Head(..)));
     }
 
     #[test]
