@@ -1,4 +1,4 @@
-//! The access key: fixed, or two files in a folder that is watched.
+//! The access key: fixed, two files in a folder that is watched, or got for a token.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +9,9 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future::ProvideCredentials as Provided;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+use super::web_identity::{WebIdentity, WebIdentityKeys};
 
 const ID_FILE: &str = "access-key-id";
 const SECRET_FILE: &str = "secret-access-key";
@@ -23,6 +26,8 @@ pub enum Keys {
     /// A folder with the files `access-key-id` and `secret-access-key`, as Kubernetes mounts a
     /// Secret. They are read again within two seconds of a change.
     Folder(PathBuf),
+    /// Temporary keys that a token is exchanged for, renewed before they end.
+    WebIdentity(WebIdentity),
     /// A pair that never changes; for the store that lives in the process.
     Fixed {
         /// The access key's id.
@@ -36,6 +41,7 @@ impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(folder) => f.debug_tuple("Folder").field(folder).finish(),
+            Self::WebIdentity(settings) => f.debug_tuple("WebIdentity").field(settings).finish(),
             Self::Fixed { access_key_id, .. } => f
                 .debug_struct("Fixed")
                 .field("access_key_id", access_key_id)
@@ -45,12 +51,22 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    pub(super) fn provider(self) -> SharedCredentialsProvider {
+    /// Where requests get their keys from; what has to be asked for them is asked through `http`.
+    pub(super) fn provider(
+        self,
+        region: &str,
+        http: &SharedHttpClient,
+    ) -> SharedCredentialsProvider {
         match self {
             Self::Folder(folder) => SharedCredentialsProvider::new(FolderKeys {
                 folder,
                 seen: Mutex::new(None),
             }),
+            Self::WebIdentity(settings) => SharedCredentialsProvider::new(WebIdentityKeys::new(
+                settings,
+                region.to_owned(),
+                http.clone(),
+            )),
             Self::Fixed {
                 access_key_id,
                 secret_access_key,
