@@ -173,7 +173,11 @@ fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
         created,
     });
     status.class = Some(ClassSnapshot {
-        iam: plan.class.iam.clone().or(iam),
+        // A user of before is deleted where it was made.
+        iam: match plan.credentials {
+            CredentialsPlan::IamUser => plan.class.iam.clone(),
+            _ => iam.or_else(|| plan.class.iam.clone()),
+        },
         ..plan.class.clone()
     });
     status.deletion_policy = Some(plan.deletion_policy);

@@ -10,12 +10,7 @@ impl S3 {
     /// # Errors
     /// Any failure.
     pub async fn probe(&self, bucket: &str, key: &str) -> Result<(), RemoteError> {
-        let put = self
-            .client
-            .put_object()
-            .bucket(bucket)
-            .key(key)
-            .body(Vec::new().into());
+        let put = self.client.put_object().bucket(bucket).key(key);
         put.send()
             .await
             .map_err(|error| self.failure("write a probe", &error))?;
