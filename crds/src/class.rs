@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::bucket::BucketDefaults;
+use crate::credentials::ClassCredentials;
 use crate::exposure::ExposureRules;
 use crate::monitoring::MonitoringRules;
 use crate::network::NetworkRules;
@@ -31,6 +32,8 @@ use crate::reference::SecretReference;
     doc = "A FileGatewayClass names the object store, its IAM server, the database server, the \
            image and the rules for the FileGateways that refer to it. Secrets named in it live in \
            the operator's namespace.",
+    validation = Rule::new("self.spec.credentials.type != 'IAMUser' || has(self.spec.iam)")
+        .message("spec.iam: the operator makes users there; name the server, or set spec.credentials.type to Secret or WebIdentity"),
     printcolumn(
         name = "Accepted",
         type_ = "string",
@@ -60,8 +63,13 @@ pub struct FileGatewayClassSpec {
     /// How buckets are set up where a FileGateway says nothing.
     #[serde(default)]
     pub bucket: BucketDefaults,
-    /// The server that speaks the AWS IAM API, for users and keys that can touch one bucket alone.
-    pub iam: IamServer,
+    /// How gateways prove to the object store who they are.
+    #[serde(default)]
+    pub credentials: ClassCredentials,
+    /// The server that speaks the AWS IAM API, for users and keys that can touch one bucket alone. Needed
+    /// where `spec.credentials.type` is `IAMUser`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iam: Option<IamServer>,
     /// The PostgreSQL server that databases are made on. Without it gateways of this class can
     /// only use SQLite.
     #[serde(default, skip_serializing_if = "Option::is_none")]

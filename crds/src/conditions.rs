@@ -87,6 +87,14 @@ pub mod reason {
     pub const WAITING: &str = "Waiting";
     /// A user and a key were issued.
     pub const ISSUED: &str = "Issued";
+    /// The key of the class's Secret for this gateway works, and is copied to where pods read it.
+    pub const COPIED: &str = "Copied";
+    /// Pods get temporary keys by themselves.
+    pub const WEB_IDENTITY: &str = "WebIdentity";
+    /// The key of the class's Secret can't do with the bucket what gateways do.
+    pub const KEY_REFUSED: &str = "KeyRefused";
+    /// The key of the class's Secret opens another gateway's bucket, too.
+    pub const KEY_TOO_WIDE: &str = "KeyTooWide";
     /// A user of that name exists and is not ours.
     pub const USER_CONFLICT: &str = "UserConflict";
     /// The database is the one that a Secret names.

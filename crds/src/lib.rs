@@ -14,6 +14,7 @@ mod auth;
 mod bucket;
 mod class;
 pub mod conditions;
+mod credentials;
 mod exposure;
 mod gateway;
 mod limits;
@@ -38,6 +39,9 @@ pub use bucket::{
 pub use class::{
     AllowedNamespaces, DatabaseServer, FileGatewayClass, FileGatewayClassSpec,
     FileGatewayClassStatus, GatewayImage, IamServer, ObjectStore, PullPolicy, Rotation,
+};
+pub use credentials::{
+    ClassCredentials, CredentialsType, SecretCredentials, WebIdentityCredentials,
 };
 pub use exposure::{
     ExposureRules, ExposureSpec, ExposureType, HttpRouteRules, IngressRules, ParentReference,

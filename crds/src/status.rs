@@ -88,8 +88,9 @@ pub struct ClassSnapshot {
     pub name: String,
     /// Its S3 server.
     pub object_store: ObjectStore,
-    /// Its IAM server.
-    pub iam: IamServer,
+    /// Its IAM server, if it has one, or the former one until the user there is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iam: Option<IamServer>,
     /// Its PostgreSQL server, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseServer>,
@@ -114,7 +115,7 @@ pub struct BucketStatus {
     /// While it is emptied: how many objects, versions and unfinished uploads are gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub emptied: Option<i64>,
-    /// The S3 user that can touch it, named here before it is created.
+    /// The S3 user that can touch it, named here before it is created; none where the class makes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
 }

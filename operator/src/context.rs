@@ -83,26 +83,29 @@ impl Context {
         Ok(s3)
     }
 
-    /// The class's IAM server with the class's key.
+    /// The class's IAM server with the class's key; `None` when the class has none.
     ///
     /// # Errors
     /// When the Secret is missing or can't be read.
-    pub async fn iam(&self, class: &ClassSnapshot) -> Result<Iam, SecretError> {
-        let secret = iam_secret(&class.iam, &class.object_store);
+    pub async fn iam(&self, class: &ClassSnapshot) -> Result<Option<Iam>, SecretError> {
+        let Some(server) = &class.iam else {
+            return Ok(None);
+        };
+        let secret = iam_secret(server, &class.object_store);
         let key = self.access_key(secret).await?;
         let mut clients = self
             .clients
             .iam
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some((known_key, iam)) = clients.get(&class.iam.endpoint)
+        if let Some((known_key, iam)) = clients.get(&server.endpoint)
             && *known_key == key
         {
-            return Ok(iam.clone());
+            return Ok(Some(iam.clone()));
         }
-        let iam = Iam::new(&class.iam.endpoint, &key, self.metrics.clone());
-        clients.insert(class.iam.endpoint.clone(), (key, iam.clone()));
-        Ok(iam)
+        let iam = Iam::new(&server.endpoint, &key, self.metrics.clone());
+        clients.insert(server.endpoint.clone(), (key, iam.clone()));
+        Ok(Some(iam))
     }
 
     /// How to log in to the class's PostgreSQL server; `None` when the class has none.

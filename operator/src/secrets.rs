@@ -6,7 +6,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
-use kube::api::{Api, ObjectMeta};
+use kube::api::{Api, DeleteParams, ObjectMeta, Preconditions};
 use thiserror::Error;
 
 use crate::apply::{ApplyError, apply, hash};
@@ -41,6 +41,15 @@ pub enum SecretError {
     /// The API server failed or refused.
     #[error("the API server refused to read Secret {name}: {source}")]
     Api {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: kube::Error,
+    },
+    /// It could not be deleted.
+    #[error("the API server refused to delete Secret {name}: {source}")]
+    Delete {
         /// Its name.
         name: String,
         /// Why.
@@ -178,6 +187,35 @@ pub async fn keep(
     };
     apply(client, &secret, |live| owner.owns(live)).await?;
     Ok(())
+}
+
+/// Deletes `owner`'s Secret called `name`; one that is not there, or somebody else's, is fine.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn delete(client: &Client, owner: &Owner, name: &str) -> Result<(), SecretError> {
+    let Some(secret) = get(client, &owner.namespace, name).await? else {
+        return Ok(());
+    };
+    if !owner.owns(&secret.metadata) {
+        return Ok(());
+    }
+    let same_object = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: secret.metadata.uid,
+            resource_version: None,
+        }),
+        ..DeleteParams::default()
+    };
+    let api: Api<Secret> = Api::namespaced(client.clone(), &owner.namespace);
+    match api.delete(name, &same_object).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(source) => Err(SecretError::Delete {
+            name: name.into(),
+            source,
+        }),
+    }
 }
 
 /// SHA-256 over all keys and values. The values are random and long, so the hash tells nothing.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use clap::Args;
 use gateway::app::App;
-use gateway::store::Keys;
 use serde_json::json;
 
 use super::ConfigArguments;
@@ -32,7 +31,7 @@ pub(crate) async fn run(arguments: &JanitorArguments) -> anyhow::Result<()> {
     // What is printed is the report; the log tells of what is amiss.
     super::start_logs(&sources.log_filter("warn"))?;
     let backends = sources.backends()?;
-    let keys = Keys::Folder(backends.store.credentials.clone());
+    let keys = super::keys(&backends.store);
     let app = App::open(&backends, keys, true).await?;
     let age = Duration::from_secs(arguments.age);
     let swept = if arguments.dry_run {

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
-use gateway::config::{Sources, environment};
+use gateway::config::{self as settings, Sources, environment};
+use gateway::store::{Keys, WebIdentity};
 use tracing::warn;
 
 /// Where a command's configuration is besides its variables.
@@ -44,6 +45,22 @@ impl ConfigArguments {
             );
         }
         Ok(sources)
+    }
+}
+
+/// Where the configuration says that the object store's keys come from.
+fn keys(store: &settings::Store) -> Keys {
+    match &store.web_identity {
+        None => Keys::Folder(store.credentials.clone()),
+        Some(settings::WebIdentity {
+            token_file,
+            role_arn,
+            endpoint,
+        }) => Keys::WebIdentity(WebIdentity {
+            token_file: token_file.clone(),
+            role_arn: role_arn.clone(),
+            endpoint: endpoint.clone(),
+        }),
     }
 }
 

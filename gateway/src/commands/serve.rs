@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::Context;
 use gateway::app::App;
 use gateway::config::Config;
-use gateway::store::Keys;
 use gateway::worker::Settings;
 use gateway::{api, server};
 use tracing::info;
@@ -23,7 +22,7 @@ const SETTLE: Duration = Duration::from_secs(5);
 /// Serves until told to stop.
 pub(crate) async fn run(arguments: &ConfigArguments) -> anyhow::Result<()> {
     let config = arguments.sources_and_logs()?.config()?;
-    let keys = Keys::Folder(config.backends.store.credentials.clone());
+    let keys = super::keys(&config.backends.store);
     let listener = listen(&config)?;
     let settings = App::worker(&config.backends.video);
     // Beside an own worker this process knows whether videos are worked on; otherwise the worker's

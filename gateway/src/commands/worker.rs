@@ -6,7 +6,6 @@ use anyhow::Context;
 use gateway::app::App;
 use gateway::files::Files;
 use gateway::server;
-use gateway::store::Keys;
 use gateway::worker::{self, Settings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(crate) async fn run(arguments: &ConfigArguments) -> anyhow::Result<()> {
     let backends = arguments.sources_and_logs()?.backends()?;
     let stop = server::told_to_stop().context("failed to listen for signals")?;
-    let keys = Keys::Folder(backends.store.credentials.clone());
+    let keys = super::keys(&backends.store);
     let open = App::open(&backends, keys, true);
     let Some((app, stop)) = unless_stopped(stop, open).await else {
         return Ok(());

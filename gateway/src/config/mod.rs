@@ -28,7 +28,7 @@ pub use database::{Database, DatabaseAddress};
 pub use reader::{ConfigError, Problem};
 pub use server::Server;
 pub use sources::{Origin, Sources};
-pub use store::Store;
+pub use store::{Store, WebIdentity};
 pub use tokens::Tokens;
 pub use uploads::Uploads;
 pub use video::Video;

@@ -451,3 +451,22 @@ fn the_dates_of_a_deprecation_make_sense() {
     let switch = with(&[("ACCESS_LOCATION_STREAM", "off")]);
     assert_eq!(problems(switch), ["FILEGATEWAY_ACCESS_LOCATION_STREAM"]);
 }
+
+#[test]
+fn a_token_for_keys_needs_its_role_and_the_other_way_round() {
+    const TOKEN: (&str, &str) = ("STORE_WEB_IDENTITY_TOKEN_FILE", "/var/run/token");
+    const ROLE: (&str, &str) = ("STORE_WEB_IDENTITY_ROLE_ARN", "arn:aws:iam::1:role/files");
+    assert_eq!(with(&[]).unwrap().backends.store.web_identity, None);
+    let both = with(&[TOKEN, ROLE]).unwrap().backends.store.web_identity;
+    let both = both.unwrap();
+    assert_eq!(both.token_file, std::path::Path::new("/var/run/token"));
+    assert_eq!(both.role_arn, "arn:aws:iam::1:role/files");
+    assert_eq!(both.endpoint, None);
+    for (alone, missing) in [
+        (TOKEN, "FILEGATEWAY_STORE_WEB_IDENTITY_ROLE_ARN"),
+        (ROLE, "FILEGATEWAY_STORE_WEB_IDENTITY_TOKEN_FILE"),
+    ] {
+        let error = with(&[alone]).unwrap_err().to_string();
+        assert!(error.contains(missing), "{error}");
+    }
+}

@@ -8,7 +8,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-    SharedCredentialsProvider, StalledStreamProtectionConfig,
+    StalledStreamProtectionConfig,
 };
 use url::Url;
 
@@ -50,16 +50,15 @@ impl Store {
             .endpoint
             .as_ref()
             .is_none_or(|endpoint| endpoint.scheme() == "https");
+        let keys = settings.credentials.provider(&settings.region)?;
         let mut config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(http::client(tls)?)
             .interceptor(Metered(metrics.clone()))
             .region(Region::new(settings.region))
             .force_path_style(settings.path_style)
-            .credentials_provider(SharedCredentialsProvider::new(
-                settings.credentials.provider(),
-            ))
-            // Ours watches the files; the SDK's cache would hold keys for 15 minutes.
+            .credentials_provider(keys)
+            // Ours watches files and ends; the SDK's cache would hold keys for 15 minutes.
             .identity_cache(IdentityCache::no_cache())
             .timeout_config(timeouts(ATTEMPT_TIMEOUT))
             .retry_config(RetryConfig::standard().with_max_attempts(3))

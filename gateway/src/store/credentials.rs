@@ -1,4 +1,4 @@
-//! The access key: fixed, or two files in a folder that is watched.
+//! The access key: fixed, two files in a folder that is watched, or got for a token.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +9,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future::ProvideCredentials as Provided;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+
+use super::web_identity::{WebIdentity, WebIdentityKeys};
 
 const ID_FILE: &str = "access-key-id";
 const SECRET_FILE: &str = "secret-access-key";
@@ -23,6 +25,8 @@ pub enum Keys {
     /// A folder with the files `access-key-id` and `secret-access-key`, as Kubernetes mounts a
     /// Secret. They are read again within two seconds of a change.
     Folder(PathBuf),
+    /// Temporary keys that a token is exchanged for, renewed before they end.
+    WebIdentity(WebIdentity),
     /// A pair that never changes; for the store that lives in the process.
     Fixed {
         /// The access key's id.
@@ -36,6 +40,7 @@ impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(folder) => f.debug_tuple("Folder").field(folder).finish(),
+            Self::WebIdentity(settings) => f.debug_tuple("WebIdentity").field(settings).finish(),
             Self::Fixed { access_key_id, .. } => f
                 .debug_struct("Fixed")
                 .field("access_key_id", access_key_id)
@@ -45,17 +50,24 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    pub(super) fn provider(self) -> SharedCredentialsProvider {
-        match self {
+    /// Where requests get their keys from.
+    ///
+    /// # Errors
+    /// When a server has to be asked for them, and the system has no certificates to check it with.
+    pub(super) fn provider(self, region: &str) -> io::Result<SharedCredentialsProvider> {
+        Ok(match self {
             Self::Folder(folder) => SharedCredentialsProvider::new(FolderKeys {
                 folder,
                 seen: Mutex::new(None),
             }),
+            Self::WebIdentity(settings) => {
+                SharedCredentialsProvider::new(WebIdentityKeys::new(settings, region.to_owned())?)
+            }
             Self::Fixed {
                 access_key_id,
                 secret_access_key,
             } => SharedCredentialsProvider::new(credentials(access_key_id, secret_access_key)),
-        }
+        })
     }
 }
 

@@ -18,6 +18,7 @@ mod metered;
 mod presign;
 mod put_object;
 mod upload_part;
+mod web_identity;
 
 pub use connect::StoreSettings;
 pub use create_multipart_upload::MultipartUpload;
@@ -29,6 +30,7 @@ pub use list_multipart_uploads::{OpenUpload, OpenUploadPage};
 pub use list_objects::{ObjectPage, StoredObject};
 pub use presign::Presented;
 pub use upload_part::UploadedPart;
+pub use web_identity::WebIdentity;
 
 use aws_sdk_s3::Client;
 

@@ -28,13 +28,11 @@ const SOON: Duration = Duration::from_secs(60);
 /// The Secrets that `class` names, each with the keys that it needs.
 pub fn secret_names(class: &FileGatewayClassSpec) -> Vec<(&str, [&'static str; 2])> {
     const ACCESS_KEY: [&str; 2] = ["access-key-id", "secret-access-key"];
-    let mut names = vec![
-        (
-            class.object_store.credentials_secret_ref.name.as_str(),
-            ACCESS_KEY,
-        ),
-        (iam_secret(&class.iam, &class.object_store), ACCESS_KEY),
-    ];
+    let store = &class.object_store;
+    let mut names = vec![(store.credentials_secret_ref.name.as_str(), ACCESS_KEY)];
+    if let Some(iam) = &class.iam {
+        names.push((iam_secret(iam, store), ACCESS_KEY));
+    }
     if let Some(database) = &class.database {
         names.push((
             &database.credentials_secret_ref.name,

@@ -29,6 +29,7 @@ use super::watch::{
     SECRET_FIELDS, api, changes, changes_once_served, drift, first_list, names, namespaces, watch,
 };
 use crate::context::Context;
+use crate::gateway::key_secret;
 use crate::health::Readiness;
 use crate::meta::{instance_of, managed_selector};
 use crate::optional::{HTTP_ROUTE, POD_MONITOR, SERVICE_MONITOR};
@@ -212,8 +213,26 @@ fn of_secret(
         for class in naming(classes, &name) {
             found.extend(of_class(gateways, &class.name_any()));
         }
+        found.extend(with_key_in(gateways, classes, &name));
     }
     found
+}
+
+/// The gateway whose key the Secret called `secret` in the operator's namespace has: names follow from each
+/// other in one way only, so the last two parts of this one are the gateway's namespace and name.
+fn with_key_in(
+    gateways: &Store<FileGateway>,
+    classes: &Store<FileGatewayClass>,
+    secret: &str,
+) -> Option<ObjectRef<FileGateway>> {
+    let (rest, name) = secret.rsplit_once('.')?;
+    let namespace = rest
+        .rsplit_once('.')
+        .map_or(rest, |(_, namespace)| namespace);
+    let reference = ObjectRef::new(name).within(namespace);
+    let gateway = gateways.get(&reference)?;
+    let class = classes.get(&ObjectRef::new(&gateway.spec.class_name))?;
+    (key_secret(&class.spec, namespace, name)? == secret).then_some(reference)
 }
 
 #[cfg(test)]

@@ -144,7 +144,14 @@ async fn current(context: &Context, known: &ClassSnapshot) -> Result<ClassSnapsh
         .await
         .map_err(Error::api("read the FileGatewayClass"))?;
     Ok(match class {
-        Some(class) => snapshot(&known.name, &class),
+        Some(class) => {
+            let class = snapshot(&known.name, &class);
+            // A user of before may be left at the server that the class named then.
+            ClassSnapshot {
+                iam: class.iam.or_else(|| known.iam.clone()),
+                ..class
+            }
+        }
         None => known.clone(),
     })
 }

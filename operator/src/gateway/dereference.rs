@@ -73,7 +73,11 @@ pub async fn dereference(
                 Err(SecretError::Api { source, .. }) => {
                     return Err(Error::api("read the auth Secret")(source));
                 }
-                Err(SecretError::NotOwned { .. } | SecretError::Apply(_)) => AuthSecret::Missing,
+                Err(
+                    SecretError::NotOwned { .. }
+                    | SecretError::Delete { .. }
+                    | SecretError::Apply(_),
+                ) => AuthSecret::Missing,
             }
         }
     };

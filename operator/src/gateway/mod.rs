@@ -37,4 +37,4 @@ pub use dereference::{AuthSecret, Dereferenced};
 pub use error::Error;
 pub use reconcile::{error_policy, reconcile};
 pub use steps::rotation::Schedule;
-pub use validate::{DatabasePlan, Plan, Rotations, validate};
+pub use validate::{CredentialsPlan, DatabasePlan, Plan, Rotations, key_secret, validate};

@@ -6,7 +6,8 @@ use crds::conditions::{
     ROUTE_READY, SIGNING_KEY_READY, WORKLOAD_AVAILABLE, reason,
 };
 use crds::{
-    BucketStatus, DatabaseStatus, DatabaseType, FileGateway, FileGatewayStatus, RotationStatuses,
+    BucketStatus, ClassSnapshot, DatabaseStatus, DatabaseType, FileGateway, FileGatewayStatus,
+    RotationStatuses,
 };
 use k8s_openapi::jiff::Timestamp;
 
@@ -19,7 +20,7 @@ use super::route;
 use super::steps::rotation::Rotated;
 use super::steps::{Step, StepError, bucket, credentials, database, signing_key, volume};
 use super::update_status::{announce, conditions};
-use super::validate::{DatabasePlan, Plan, validate};
+use super::validate::{CredentialsPlan, DatabasePlan, Plan, validate};
 use super::workload::{self, Workload};
 use crate::context::Context;
 use crate::meta::{Owner, database_secret_name, selector_text, volume_claim_name};
@@ -124,6 +125,9 @@ fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
         .bucket
         .take()
         .filter(|known| known.name == plan.bucket && known.endpoint == store.endpoint);
+    let former = known.as_ref().and_then(|known| known.user.clone());
+    let iam = status.class.take().and_then(|class| class.iam);
+    let iam = iam.filter(|_| former.is_some());
     status.bucket = Some(BucketStatus {
         name: plan.bucket.clone(),
         endpoint: store.endpoint.clone(),
@@ -131,8 +135,18 @@ fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
         created: known.as_ref().is_some_and(|known| known.created),
         creating: known.as_ref().is_some_and(|known| known.creating),
         emptied: None,
-        user: Some(plan.user.clone()),
+        // One of before stays known until it is deleted.
+        user: match plan.credentials {
+            CredentialsPlan::IamUser => Some(plan.user.clone()),
+            _ => former,
+        },
     });
+    // Keys that nobody stores have no age.
+    if let (CredentialsPlan::WebIdentity(_), Some(rotations)) =
+        (&plan.credentials, &mut status.rotations)
+    {
+        rotations.access_key = None;
+    }
     let (type_, name, server) = match &plan.database {
         DatabasePlan::PostgreSql { name } => (
             DatabaseType::PostgreSQL,
@@ -163,7 +177,14 @@ fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
         server,
         created,
     });
-    status.class = Some(plan.class.clone());
+    status.class = Some(ClassSnapshot {
+        // A user of before is deleted where it was made.
+        iam: match plan.credentials {
+            CredentialsPlan::IamUser => plan.class.iam.clone(),
+            _ => iam.or_else(|| plan.class.iam.clone()),
+        },
+        ..plan.class.clone()
+    });
     status.deletion_policy = Some(plan.deletion_policy);
     let owner = &plan.owner;
     status.version = Some(version_of(&plan.image.name));
@@ -286,7 +307,7 @@ async fn run(step: &Step<'_>) -> Result<(Outcome, Option<Workload>), Error> {
     outcome.note(BUCKET_READY, bucket.map(|finding| (finding, ())))?;
     match credentials {
         Some(result) => {
-            outcome.rotated.access_key = outcome.note(CREDENTIALS_READY, result)?;
+            outcome.rotated.access_key = outcome.note(CREDENTIALS_READY, result)?.flatten();
         }
         // A key that was issued before stays good while the bucket can't be looked at.
         None if outcome.conflict => outcome.findings.push(Finding::unknown(
@@ -326,7 +347,7 @@ async fn reach(step: &Step<'_>) -> Result<Finding, StepError> {
 struct Storage {
     bucket: Result<Finding, StepError>,
     settings: Option<Result<Finding, StepError>>,
-    credentials: Option<Result<(Finding, Rotated), StepError>>,
+    credentials: Option<Result<(Finding, Option<Rotated>), StepError>>,
 }
 
 async fn storage(step: &Step<'_>) -> Storage {

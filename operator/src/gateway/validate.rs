@@ -2,9 +2,9 @@
 
 use crds::conditions::{ACCEPTED, Finding, reason};
 use crds::{
-    AuthSpec, AutoscalingSpec, ClassSnapshot, DatabaseReference, DatabaseType, DeletionPolicy,
-    Delivery, FileGateway, FileGatewayClass, GatewayImage, MonitoringRules, NetworkRules,
-    PullPolicy, SchedulingSpec,
+    AuthSpec, AutoscalingSpec, ClassSnapshot, CredentialsType, DatabaseReference, DatabaseType,
+    DeletionPolicy, Delivery, FileGateway, FileGatewayClass, FileGatewayClassSpec, GatewayImage,
+    MonitoringRules, NetworkRules, PullPolicy, SchedulingSpec, WebIdentityCredentials,
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -18,6 +18,7 @@ use super::exposure::{Exposure, expose};
 use super::given::{DatabaseServer, given};
 use super::settings::{Settings, settings};
 use super::video::{VideoPlan, video};
+use crate::class::secret_names;
 use crate::meta::{Owner, ROTATE_ACCESS_KEY, ROTATE_DATABASE_PASSWORD, ROTATE_SIGNING_KEY};
 use crate::{names, quantity};
 
@@ -36,7 +37,9 @@ pub struct Plan {
     pub bucket_settings: BucketSettings,
     /// Whether the bucket is one that exists already.
     pub adopt: bool,
-    /// Name of the S3 user.
+    /// How pods get their S3 keys.
+    pub credentials: CredentialsPlan,
+    /// Name of the S3 user, where there is one.
     pub user: String,
     /// Where the catalog lives.
     pub database: DatabasePlan,
@@ -72,6 +75,20 @@ pub struct Plan {
     pub image: GatewayImage,
     /// What deletion does.
     pub deletion_policy: DeletionPolicy,
+}
+
+/// How pods get their S3 keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialsPlan {
+    /// From a Secret with the key of a user that the operator makes.
+    IamUser,
+    /// From a Secret that is a copy of this one in the operator's namespace.
+    Secret {
+        /// Its name.
+        name: String,
+    },
+    /// For their ServiceAccount's token.
+    WebIdentity(WebIdentityCredentials),
 }
 
 /// When keys and passwords are replaced.
@@ -162,6 +179,54 @@ pub fn snapshot(name: &str, class: &FileGatewayClass) -> ClassSnapshot {
     }
 }
 
+/// Name of the Secret in the operator's namespace that has the key of a gateway of `class`; `None` when
+/// the class keeps keys otherwise.
+pub fn key_secret(class: &FileGatewayClassSpec, namespace: &str, name: &str) -> Option<String> {
+    let credentials = &class.credentials;
+    let prefix = credentials
+        .secret
+        .as_ref()
+        .and_then(|secret| secret.prefix.as_ref());
+    (credentials.type_ == CredentialsType::Secret).then(|| match prefix {
+        Some(prefix) => format!("{prefix}.{namespace}.{name}"),
+        None => format!("{namespace}.{name}"),
+    })
+}
+
+fn credentials(class: &FileGatewayClass, owner: &Owner) -> Result<CredentialsPlan, String> {
+    let class_name = class.name_any();
+    let spec = &class.spec;
+    let (namespace, name) = (&owner.namespace, &owner.name);
+    if let Some(secret) = key_secret(spec, namespace, name) {
+        // What the operator itself logs in with must never reach a tenant.
+        if secret_names(spec).iter().any(|(own, _)| *own == secret) {
+            return Err(format!(
+                "Secret {secret} would hold this gateway's key and is named by FileGatewayClass \
+                 {class_name} for the operator itself: give the class's Secrets other names, or set its \
+                 spec.credentials.secret.prefix"
+            ));
+        }
+        return Ok(CredentialsPlan::Secret { name: secret });
+    }
+    match (spec.credentials.type_, &spec.credentials.web_identity) {
+        (CredentialsType::WebIdentity, Some(identity)) => {
+            let role = identity.role_arn.replace("{namespace}", namespace);
+            Ok(CredentialsPlan::WebIdentity(WebIdentityCredentials {
+                role_arn: role.replace("{name}", name),
+                ..identity.clone()
+            }))
+        }
+        (CredentialsType::WebIdentity, None) => Err(format!(
+            "FileGatewayClass {class_name} has no spec.credentials.webIdentity: write it"
+        )),
+        _ if spec.iam.is_none() => Err(format!(
+            "FileGatewayClass {class_name} names no IAM server: give it spec.iam, or another \
+             spec.credentials.type"
+        )),
+        _ => Ok(CredentialsPlan::IamUser),
+    }
+}
+
 /// The plan for `gateway`.
 ///
 /// # Errors
@@ -241,6 +306,7 @@ pub fn validate(
         )
         .map_err(|(reason, message)| refused(reason, message))?,
         adopt: spec.bucket.adopt,
+        credentials: credentials(class, owner).map_err(&invalid)?,
         user: names::user(&owner.namespace, &owner.name, &owner.uid),
         database,
         auth: spec.auth.clone(),

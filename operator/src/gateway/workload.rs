@@ -102,6 +102,30 @@ pub async fn all_ready(client: &Client, owner: &Owner) -> Result<bool, ApplyErro
     Ok(std::iter::once(&serve).chain(&worker).all(is_ready))
 }
 
+/// Whether every pod that is wanted is there and ready, and mounts `volume`. True when there is no
+/// Deployment yet.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn all_mount(client: &Client, owner: &Owner, volume: &str) -> Result<bool, ApplyError> {
+    let Some((serve, worker)) = find(client, owner).await? else {
+        return Ok(true);
+    };
+    let mounts = |deployment: &Deployment| {
+        let pod = deployment.spec.as_ref()?.template.spec.as_ref()?;
+        let mut volumes = pod.volumes.iter().flatten();
+        volumes.any(|found| found.name == volume).then_some(())
+    };
+    let updated = |deployment: &Deployment| {
+        let status = deployment.status.as_ref();
+        let count = |of: Option<i32>| of.unwrap_or(0);
+        status.is_some_and(|status| count(status.updated_replicas) == count(status.replicas))
+    };
+    Ok(std::iter::once(&serve)
+        .chain(&worker)
+        .all(|found| is_ready(found) && updated(found) && mounts(found).is_some()))
+}
+
 fn is_ready(deployment: &Deployment) -> bool {
     let wanted = deployment
         .spec

@@ -348,3 +348,57 @@ async fn what_must_not_change_can_not() {
     let allowed = json!({"spec": {"deletionPolicy": "Delete", "scaling": {"replicas": 5}}});
     bed.patch("plain", allowed).await.unwrap();
 }
+
+#[tokio::test]
+async fn credentials_of_a_class_fit_their_type() {
+    let bed = Bed::new("ways").await;
+    let identity = |role: &str| json!({"type": "WebIdentity", "webIdentity": {"roleARN": role, "audience": "sts"}});
+    let cases = [
+        (
+            json!({"iam": null}),
+            "spec.iam: the operator makes users there",
+        ),
+        (
+            json!({"credentials": {"secret": {}}}),
+            "set spec.credentials.type to Secret",
+        ),
+        (
+            json!({"credentials": {"type": "WebIdentity"}}),
+            "write its roleARN and audience",
+        ),
+        (
+            json!({"credentials": {"type": "Secret", "webIdentity":
+                {"roleARN": "arn:aws:iam::123456789012:role/fgw", "audience": "sts"}}}),
+            "set spec.credentials.type to WebIdentity",
+        ),
+        (
+            json!({"credentials": {"type": "Secret", "secret": {"prefix": "a.b"}}}),
+            "spec.credentials.secret.prefix",
+        ),
+        (
+            json!({"credentials": identity("arn:aws:iam::123456789012:role/{user}")}),
+            "no braces but those",
+        ),
+        (
+            json!({"credentials": identity("arn:aws:iam::123456789012:role/{name}")}),
+            "write both {namespace} and {name}",
+        ),
+        (
+            json!({"credentials": identity("arn:aws:iam::123456789012:role/{namespace}-{name}")}),
+            "by a character that names don't have",
+        ),
+    ];
+    for (changes, expected) in cases {
+        let refused = bed.try_class(changes.clone()).await;
+        let message = refused
+            .err()
+            .unwrap_or_else(|| panic!("{changes} was accepted"))
+            .to_string();
+        assert!(message.contains(expected), "{changes}: {message}");
+    }
+    for role in ["fgw", "fgw/{namespace}_{name}", "{name}.{namespace}"] {
+        let role = format!("arn:aws:iam::123456789012:role/{role}");
+        let class = json!({"iam": null, "credentials": identity(&role)});
+        bed.try_class(class).await.unwrap();
+    }
+}

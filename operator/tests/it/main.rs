@@ -11,6 +11,7 @@ mod cel;
 mod chart;
 mod children;
 mod crashes;
+mod credentials;
 mod deletion;
 mod events;
 mod exposure;

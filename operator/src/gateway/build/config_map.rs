@@ -7,13 +7,17 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use super::SERVE;
 use super::deployment::HTTP_PORT;
 use super::metrics::METRICS_PORT;
-use crate::gateway::validate::{DatabasePlan, Plan};
+use crate::gateway::validate::{CredentialsPlan, DatabasePlan, Plan};
 use crate::meta::config_map_name;
 
 /// Where the SQLite volume is mounted.
 pub(super) const DATA_FOLDER: &str = "/var/lib/filegateway";
 /// Where Secret `NAME-s3` is mounted.
 pub(super) const S3_FOLDER: &str = "/etc/filegateway/s3";
+/// Where the ServiceAccount's token for the STS server is mounted.
+pub(super) const IDENTITY_FOLDER: &str = "/etc/filegateway/identity";
+/// The file with that token.
+pub(super) const TOKEN: &str = "token";
 /// Where Secret `NAME-signing` is mounted.
 pub(super) const SIGNING_FOLDER: &str = "/etc/filegateway/signing";
 /// Where Secret `NAME-database` is mounted.
@@ -68,15 +72,30 @@ fn variables(plan: &Plan) -> BTreeMap<&'static str, String> {
     set
 }
 
-fn store(plan: &Plan) -> [(&'static str, String); 5] {
+fn store(plan: &Plan) -> Vec<(&'static str, String)> {
     let store = &plan.class.object_store;
-    [
+    let mut set = vec![
         ("FILEGATEWAY_STORE_ENDPOINT", store.endpoint.clone()),
         ("FILEGATEWAY_STORE_REGION", store.region.clone()),
         ("FILEGATEWAY_STORE_BUCKET", plan.bucket.clone()),
         ("FILEGATEWAY_STORE_PATH_STYLE", store.path_style.to_string()),
-        ("FILEGATEWAY_STORE_CREDENTIALS_DIR", S3_FOLDER.into()),
-    ]
+    ];
+    let CredentialsPlan::WebIdentity(identity) = &plan.credentials else {
+        set.push(("FILEGATEWAY_STORE_CREDENTIALS_DIR", S3_FOLDER.into()));
+        return set;
+    };
+    set.push((
+        "FILEGATEWAY_STORE_WEB_IDENTITY_TOKEN_FILE",
+        format!("{IDENTITY_FOLDER}/{TOKEN}"),
+    ));
+    set.push((
+        "FILEGATEWAY_STORE_WEB_IDENTITY_ROLE_ARN",
+        identity.role_arn.clone(),
+    ));
+    if let Some(endpoint) = &identity.endpoint {
+        set.push(("FILEGATEWAY_STORE_WEB_IDENTITY_ENDPOINT", endpoint.clone()));
+    }
+    set
 }
 
 fn database(plan: &Plan) -> Vec<(&'static str, String)> {

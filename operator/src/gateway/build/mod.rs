@@ -26,6 +26,7 @@ pub use network_policy::network_policy;
 pub use pvc::volume_claim;
 pub use service::service;
 pub use service_account::service_account;
+pub use volumes::IDENTITY_VOLUME;
 
 /// Component label of what serves requests, and of what belongs to it.
 pub const SERVE: &str = "gateway";

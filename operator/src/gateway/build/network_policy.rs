@@ -15,7 +15,7 @@ use url::{Host, Url};
 use super::SERVE;
 use super::deployment::HTTP_PORT;
 use super::metrics::METRICS_PORT;
-use crate::gateway::validate::{DatabasePlan, Plan};
+use crate::gateway::validate::{CredentialsPlan, DatabasePlan, Plan};
 use crate::meta::instance_selector;
 
 /// NetworkPolicy `NAME`, for all pods of the gateway, unless the class wants none.
@@ -56,6 +56,9 @@ fn egress(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
     allowed.extend(
         chosen(rules.object_store.as_ref()).or_else(|| of_url(&class.object_store.endpoint)),
     );
+    if let CredentialsPlan::WebIdentity(identity) = &plan.credentials {
+        allowed.extend(identity.endpoint.as_deref().and_then(of_url));
+    }
     if let (DatabasePlan::PostgreSql { .. }, Some(server)) = (&plan.database, &class.database) {
         let host = Host::parse(&server.host).ok();
         allowed

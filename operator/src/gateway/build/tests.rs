@@ -96,6 +96,26 @@ spec:
     serviceMonitor: {labels: {release: prometheus}}
 ";
 
+/// A class whose gateways get temporary keys.
+const KEYLESS_CLASS: &str = "
+apiVersion: filegateway.dev/v1alpha1
+kind: FileGatewayClass
+metadata: {name: platform}
+spec:
+  objectStore:
+    endpoint: https://s3.eu-central-1.amazonaws.com
+    credentialsSecretRef: {name: s3-admin}
+  credentials:
+    type: WebIdentity
+    webIdentity:
+      roleARN: arn:aws:iam::123456789012:role/fgw/{namespace}_{name}
+      audience: sts.amazonaws.com
+      endpoint: https://sts.example.com
+  database:
+    host: 10.0.0.7
+    credentialsSecretRef: {name: postgres-admin}
+";
+
 fn exposed(exposure: &str) -> Plan {
     let gateway = format!("{GATEWAY}  exposure: {exposure}\n");
     plan_of(&gateway, OPEN_CLASS)
@@ -144,6 +164,14 @@ fn deployments() {
     let sqlite = plan(SQLITE);
     insta::assert_yaml_snapshot!("serve_sqlite", serve(&sqlite, &restarts()));
     assert_eq!(worker(&sqlite, &restarts()), None);
+}
+
+#[test]
+fn pods_without_a_stored_key() {
+    let keyless = plan_of(GATEWAY, KEYLESS_CLASS);
+    insta::assert_yaml_snapshot!("config_map_keyless", config_map(&keyless));
+    insta::assert_yaml_snapshot!("serve_keyless", serve(&keyless, &restarts()));
+    insta::assert_yaml_snapshot!("network_policy_keyless", network_policy(&keyless));
 }
 
 #[test]

@@ -1,14 +1,20 @@
 //! What gateway pods mount: Secrets as files, a folder for temporary files, the SQLite volume.
 
+use crds::WebIdentityCredentials;
 use k8s_openapi::api::core::v1::{
-    EmptyDirVolumeSource, KeyToPath, PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume,
-    VolumeMount,
+    EmptyDirVolumeSource, KeyToPath, PersistentVolumeClaimVolumeSource, ProjectedVolumeSource,
+    SecretVolumeSource, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::config_map::{AUTH_FOLDER, DATA_FOLDER, DATABASE_FOLDER, S3_FOLDER, SIGNING_FOLDER};
-use crate::gateway::validate::{DatabasePlan, Plan};
+use super::config_map::{
+    AUTH_FOLDER, DATA_FOLDER, DATABASE_FOLDER, IDENTITY_FOLDER, S3_FOLDER, SIGNING_FOLDER, TOKEN,
+};
+use crate::gateway::validate::{CredentialsPlan, DatabasePlan, Plan};
 use crate::meta::{database_secret_name, s3_secret_name, signing_secret_name, volume_claim_name};
+
+/// The volume with the ServiceAccount's token for the STS server.
+pub const IDENTITY_VOLUME: &str = "identity";
 
 /// The pod's volumes; the folder for temporary files grows to `scratch` at most, if that says any.
 pub(super) fn volumes(plan: &Plan, scratch: Option<&Quantity>) -> Vec<Volume> {
@@ -22,7 +28,10 @@ pub(super) fn volumes(plan: &Plan, scratch: Option<&Quantity>) -> Vec<Volume> {
             }),
             ..Volume::default()
         },
-        secret("s3", s3_secret_name(name)),
+        match &plan.credentials {
+            CredentialsPlan::WebIdentity(identity) => token(identity),
+            _ => secret("s3", s3_secret_name(name)),
+        },
         secret("signing", signing_secret_name(name)),
     ];
     volumes.push(match &plan.database {
@@ -51,7 +60,10 @@ pub(super) fn mounts(plan: &Plan) -> Vec<VolumeMount> {
     };
     let mut mounts = vec![
         mount("tmp", "/tmp"),
-        read_only("s3", S3_FOLDER),
+        match &plan.credentials {
+            CredentialsPlan::WebIdentity(_) => read_only(IDENTITY_VOLUME, IDENTITY_FOLDER),
+            _ => read_only("s3", S3_FOLDER),
+        },
         read_only("signing", SIGNING_FOLDER),
     ];
     mounts.push(match plan.database {
@@ -81,6 +93,25 @@ fn secret(volume: &str, secret: String) -> Volume {
             secret_name: Some(secret),
             default_mode: Some(0o440),
             ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+/// A token for the STS server and nobody else, which the kubelet replaces before its end.
+fn token(identity: &WebIdentityCredentials) -> Volume {
+    Volume {
+        name: IDENTITY_VOLUME.into(),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(vec![VolumeProjection {
+                service_account_token: Some(ServiceAccountTokenProjection {
+                    audience: Some(identity.audience.clone()),
+                    expiration_seconds: Some(identity.token_seconds.into()),
+                    path: TOKEN.into(),
+                }),
+                ..VolumeProjection::default()
+            }]),
+            default_mode: Some(0o440),
         }),
         ..Volume::default()
     }

@@ -51,6 +51,14 @@ pub enum StepError {
         /// What is the matter and what to do.
         message: String,
     },
+    /// Something that people made is of no use. Nobody else's is in the way.
+    #[error("{message}")]
+    Unusable {
+        /// The condition's reason.
+        reason: &'static str,
+        /// What is the matter and what to do.
+        message: String,
+    },
     /// The status can't be written; nothing may be created then.
     #[error(transparent)]
     Status(#[from] ReconcileError),
@@ -73,7 +81,7 @@ impl StepError {
             }
             Self::Apply(ApplyError::NotOwned { .. }) => reason::OBJECT_NOT_OWNED,
             Self::Secret(_) | Self::Apply(_) | Self::Status(_) => reason::API_SERVER_ERROR,
-            Self::Refused { reason, .. } => reason,
+            Self::Refused { reason, .. } | Self::Unusable { reason, .. } => reason,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The S3 calls of the operator. API: <https://docs.aws.amazon.com/AmazonS3/latest/API/>.
 
 mod lifecycle;
+mod probe;
 mod settings;
 
 use std::collections::BTreeMap;

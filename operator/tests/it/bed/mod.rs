@@ -95,6 +95,11 @@ impl Bed {
 
     /// The class, reached through the test's own proxies, with `changes` merged into its spec.
     pub async fn apply_class(&self, changes: Value) {
+        self.try_class(changes).await.unwrap();
+    }
+
+    /// [`apply_class`](Self::apply_class), which the API server may refuse.
+    pub async fn try_class(&self, changes: Value) -> Result<FileGatewayClass, kube::Error> {
         let mut spec = json!({
             "objectStore": {
                 "endpoint": format!("http://{}", self.s3.address),
@@ -119,7 +124,6 @@ impl Bed {
         Api::<FileGatewayClass>::all(self.client.clone())
             .patch(&self.class, &by_test(), &Patch::Apply(&class))
             .await
-            .unwrap();
     }
 
     pub async fn delete_class(&self) {

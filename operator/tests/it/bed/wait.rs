@@ -49,6 +49,7 @@ impl Bed {
         let status = json!({"status": {
             "observedGeneration": found.metadata.generation,
             "replicas": replicas,
+            "updatedReplicas": replicas,
             "readyReplicas": replicas,
             "availableReplicas": replicas,
             "conditions": [{"type": "Available", "status": "True", "reason": "Simulated"}],

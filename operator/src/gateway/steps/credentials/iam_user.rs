@@ -9,17 +9,17 @@
 //! person could still activate it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use crds::ClassSnapshot;
 use crds::conditions::{CREDENTIALS_READY, Finding, reason};
-use crds::{ClassSnapshot, Delivery};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::rotation::{Progress, Rotated, Stage, now};
-use super::{Fate, Step, StepError};
+use super::{ID, SECRET, spread};
 use crate::context::Context;
 use crate::events;
+use crate::gateway::steps::rotation::{Progress, Rotated, Stage, now};
+use crate::gateway::steps::{Fate, Step, StepError};
 use crate::gateway::workload;
 use crate::meta::{Owner, s3_secret_name};
 use crate::remote::AccessKey;
@@ -31,12 +31,8 @@ use crate::sensitive::Sensitive;
 const POLICY: &str = "bucket";
 /// AWS allows two keys per user, and so do servers like it.
 const MOST_KEYS: usize = 2;
-const ID: &str = "access-key-id";
-const SECRET: &str = "secret-access-key";
 /// Annotation of the Secret: the id of the key before this one.
 const FORMER: &str = "filegateway.dev/former-access-key-id";
-/// How long a URL is good that a gateway has signed with its key (`delivery: Redirect`).
-const SIGNED_URL: Duration = Duration::from_secs(300);
 
 /// The key in the Secret, and how far its rotation is.
 struct Held {
@@ -84,13 +80,10 @@ impl Held {
 
     /// When this stage is over; a settled key stays until a rotation is due.
     fn ends(&self, step: &Step<'_>) -> Option<Timestamp> {
-        let spread = step.context.config.secret_delay;
         match self.progress.stage {
             Stage::Settled => None,
-            Stage::Spreading if step.plan.delivery == Delivery::Redirect => {
-                Some(self.progress.end_of(spread + SIGNED_URL))
-            }
-            Stage::Spreading | Stage::Retiring => Some(self.progress.end_of(spread)),
+            Stage::Spreading => Some(self.progress.end_of(spread(step))),
+            Stage::Retiring => Some(self.progress.end_of(step.context.config.secret_delay)),
         }
     }
 }
@@ -105,6 +98,10 @@ pub async fn ensure(step: &Step<'_>) -> Result<(Finding, Rotated), StepError> {
     let user = &plan.user;
     let schedule = &plan.rotations.access_key;
     let iam = step.context.iam(&plan.class).await?;
+    let iam = iam.ok_or_else(|| StepError::Unusable {
+        reason: reason::INVALID_SPEC,
+        message: "the FileGatewayClass names no IAM server: give it spec.iam".into(),
+    })?;
     let name = s3_secret_name(&owner.name);
     // Read first: when this fails nothing may be issued.
     let kept = secrets::owned(&step.context.client, owner, &name).await?;
@@ -310,7 +307,11 @@ pub async fn remove(
     owner: &Owner,
     user: &str,
 ) -> Result<Fate, StepError> {
-    let iam = context.iam(class).await?;
+    let Some(iam) = context.iam(class).await? else {
+        return Ok(Fate::Retained(format!(
+            "S3 user {user}, since its FileGatewayClass names no IAM server"
+        )));
+    };
     match iam.user_path(user).await? {
         Some(found) if found == path(owner) => {
             iam.delete_user(user).await?;

@@ -1,0 +1,146 @@
+//! A key that an administrator made, copied from the operator's namespace to where pods read it.
+//!
+//! It is tried before it replaces the one before: it must open the gateway's bucket, and must not open
+//! another gateway's. Pods go on with the one before as long as the new one is of no use.
+
+use std::collections::BTreeMap;
+
+use crds::FileGateway;
+use crds::conditions::{CREDENTIALS_READY, Finding, reason};
+use kube::api::{Api, ListParams};
+
+use super::{ID, SECRET, former_user, retire, spread};
+use crate::events;
+use crate::gateway::error::Error;
+use crate::gateway::steps::rotation::{Progress, Rotated, Schedule, now};
+use crate::gateway::steps::{Step, StepError};
+use crate::gateway::workload;
+use crate::meta::s3_secret_name;
+use crate::remote::s3::S3;
+use crate::remote::{AccessKey, Kind, RemoteError};
+use crate::secrets;
+
+/// What a probe is called; its owner's UID follows.
+const PROBE: &str = ".filegateway/probe-";
+/// How many FileGateways are looked at for another one's bucket.
+const LOOKED_AT: u32 = 200;
+
+/// Makes pods' Secret a copy of the Secret `source`.
+///
+/// # Errors
+/// When the Secret is missing, or its key is of no use.
+pub(super) async fn ensure(step: &Step<'_>, source: &str) -> Result<(Finding, Rotated), StepError> {
+    let (context, owner) = (step.context, &step.plan.owner);
+    let name = s3_secret_name(&owner.name);
+    let kept = secrets::owned(&context.client, owner, &name).await?;
+    let namespace = &context.config.operator_namespace;
+    let [id, secret] = secrets::read(&context.client, namespace, source, [ID, SECRET]).await?;
+    let data = BTreeMap::from([
+        (ID.to_string(), id.clone()),
+        (SECRET.to_string(), secret.clone()),
+    ]);
+
+    // Of another way there may be a schedule left, but no copy.
+    let none = Schedule::default();
+    let progress = match kept {
+        Some(kept) if kept.data == data => Progress::read(&kept.annotations, kept.created),
+        _ => {
+            let key = AccessKey {
+                id: id.expose().to_string(),
+                secret,
+            };
+            try_key(step, source, &key).await?;
+            let progress = Progress::new(&none, now());
+            secrets::keep(&context.client, owner, &name, &data, progress.annotations()).await?;
+            let note = format!("copied the access key of Secret {source} into Secret {name}");
+            let event = events::KEY_ISSUED;
+            events::normal(context, step.gateway, CREDENTIALS_READY, event, note).await;
+            progress
+        }
+    };
+    let look_at = match former_user(step).await {
+        None => None,
+        Some(user) => {
+            let end = progress.end_of(spread(step));
+            if end <= now() && workload::all_ready(&context.client, owner).await? {
+                retire(step, &user).await?;
+                None
+            } else {
+                Some(end)
+            }
+        }
+    };
+    let finding = Finding::yes(
+        CREDENTIALS_READY,
+        reason::COPIED,
+        format!(
+            "Secret {name} has the key of Secret {source} in namespace {namespace}, which opens bucket {}",
+            step.plan.bucket
+        ),
+    );
+    let rotated = Rotated {
+        status: progress.status(&none),
+        look_at,
+    };
+    Ok((finding, rotated))
+}
+
+async fn try_key(step: &Step<'_>, source: &str, key: &AccessKey) -> Result<(), StepError> {
+    let plan = step.plan;
+    let bucket = &plan.bucket;
+    let store = &plan.class.object_store;
+    let s3 = S3::new(store, key, step.context.metrics.clone());
+    let probe = format!("{PROBE}{}", plan.owner.uid);
+    s3.probe(bucket, &probe)
+        .await
+        .map_err(|error| refused(error, source, bucket))?;
+    if let Some(other) = other_bucket(step).await?
+        && s3.opens(&other).await?
+    {
+        return Err(StepError::Unusable {
+            reason: reason::KEY_TOO_WIDE,
+            message: format!(
+                "the key in Secret {source} opens the bucket of another FileGateway, too: make one that \
+                 may touch bucket {bucket} alone"
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// In the words of who has to mend it: it is not the operator's own key that was refused.
+fn refused(error: RemoteError, source: &str, bucket: &str) -> StepError {
+    match error.kind {
+        Kind::Denied => StepError::Unusable {
+            reason: reason::KEY_REFUSED,
+            message: format!(
+                "the key in Secret {source} is refused when asked to {} ({}): let it do everything with \
+                 the objects of bucket {bucket}",
+                error.action, error.code
+            ),
+        },
+        _ => error.into(),
+    }
+}
+
+/// The bucket of some other gateway on the same server; none when there is no other yet, or none that
+/// this operator sees.
+async fn other_bucket(step: &Step<'_>) -> Result<Option<String>, StepError> {
+    let context = step.context;
+    let api: Api<FileGateway> = match &context.config.watch_namespace {
+        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
+        None => Api::all(context.client.clone()),
+    };
+    let list = api
+        .list(&ListParams::default().limit(LOOKED_AT))
+        .await
+        .map_err(Error::api("list the FileGateways"))?;
+    let endpoint = &step.plan.class.object_store.endpoint;
+    let mut buckets = list
+        .items
+        .into_iter()
+        .filter_map(|gateway| gateway.status?.bucket)
+        .filter(|found| found.created && found.endpoint == *endpoint)
+        .map(|found| found.name);
+    Ok(buckets.find(|name| *name != step.plan.bucket))
+}
