@@ -258,6 +258,45 @@ mod tests {
     }
 
     #[test]
+    fn a_key_in_the_operators_namespace_wakes_the_gateway_that_it_is_for() {
+        let (gateways, mut writer) = reflector::store();
+        let gateway = serde_json::from_value(json!({
+            "apiVersion": "filegateway.dev/v1alpha1",
+            "kind": "FileGateway",
+            "metadata": {"name": "files", "namespace": "acme"},
+            "spec": {
+                "className": "gold", "organization": "acme", "auth": {"issuer": "i", "audience": "a"}},
+        }))
+        .unwrap();
+        writer.apply_watcher_event(&watcher::Event::Apply(gateway));
+        let (classes, mut writer) = reflector::store();
+        let class = serde_json::from_value(json!({
+            "apiVersion": "filegateway.dev/v1alpha1",
+            "kind": "FileGatewayClass",
+            "metadata": {"name": "gold"},
+            "spec": {
+                "objectStore": {"endpoint": "http://s3", "credentialsSecretRef": {"name": "a"}},
+                "credentials": {"type": "Secret", "secret": {"prefix": "keys"}},
+            },
+        }))
+        .unwrap();
+        writer.apply_watcher_event(&watcher::Event::Apply(class));
+        let woken = |secret: &str| with_key_in(&gateways, &classes, secret);
+        assert_eq!(
+            woken("keys.acme.files"),
+            Some(ObjectRef::new("files").within("acme"))
+        );
+        for other in [
+            "acme.files",
+            "keys.acme.other",
+            "more.keys.acme.files",
+            "files",
+        ] {
+            assert_eq!(woken(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn a_status_wakes_nobody_and_the_rest_does() {
         let before = seen(json!({}));
         assert_eq!(seen(json!({"status": {"replicas": 2}})), before);
