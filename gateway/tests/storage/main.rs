@@ -17,5 +17,6 @@ mod support;
 mod synchronous;
 mod upload;
 mod video;
+mod web_identity;
 mod worker;
 mod world;
