@@ -16,4 +16,5 @@ mod stopping;
 mod streaming;
 mod tus;
 mod video;
+mod webhooks;
 mod worker;

@@ -17,5 +17,6 @@ mod support;
 mod synchronous;
 mod upload;
 mod video;
+mod webhook_events;
 mod worker;
 mod world;
