@@ -14,6 +14,7 @@ use crate::exposure::ExposureRules;
 use crate::monitoring::MonitoringRules;
 use crate::network::NetworkRules;
 use crate::reference::SecretReference;
+use crate::webhooks::WebhookRules;
 
 /// Where gateways of this class keep their bytes and rows.
 ///
@@ -92,6 +93,9 @@ pub struct FileGatewayClassSpec {
     /// Who reads gateways' metrics.
     #[serde(default)]
     pub monitoring: MonitoringRules,
+    /// Where gateways may send events.
+    #[serde(default)]
+    pub webhooks: WebhookRules,
 }
 
 /// An S3 server.

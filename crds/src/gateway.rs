@@ -21,6 +21,7 @@ use crate::server::ServerSpec;
 use crate::shutdown::ShutdownSpec;
 use crate::status::FileGatewayStatus;
 use crate::video::VideoSpec;
+use crate::webhooks::WebhooksSpec;
 
 /// What one organization asks for.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -135,6 +136,10 @@ pub struct FileGatewaySpec {
     /// What is made of videos, and by whom.
     #[serde(default)]
     pub video: VideoSpec,
+
+    /// Whom the gateway tells what happens to its files. Default: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<WebhooksSpec>,
 
     /// How many pods serve requests. Default: 1.
     #[serde(default)]

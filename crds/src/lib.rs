@@ -29,6 +29,7 @@ mod shutdown;
 mod status;
 mod values;
 mod video;
+mod webhooks;
 
 pub use access::{AccessSpec, CorsSpec, Delivery, LocationAccess, Switch, TokensSpec};
 pub use auth::{AuthSpec, ClaimNames};
@@ -62,6 +63,7 @@ pub use status::{
     RotationStatuses,
 };
 pub use video::{VideoOutput, VideoSpec, WorkerSpec};
+pub use webhooks::{PrivateAddresses, WebhookEvent, WebhookRules, WebhooksSpec};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

@@ -62,6 +62,10 @@ pub struct EgressRules {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Destination>,
 
+    /// The receivers of webhooks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<Destination>,
+
     /// What else pods may reach, such as a proxy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<Destination>,

@@ -23,6 +23,7 @@ use crate::config::{
 use crate::files::{Files, Settings, Studio, Tools};
 use crate::store::{Keys, Store, StoreSettings};
 use crate::telemetry::Metrics;
+use crate::webhooks::{Sender, SenderError, WebhookSecret, WebhookSecretError};
 use crate::worker;
 
 /// How often the database is tried at the start before the process gives up: half a minute, then
@@ -59,6 +60,12 @@ pub enum AppError {
     /// The issuer's keys can't be asked for.
     #[error("failed to prepare for the issuer's keys")]
     Jwks(#[source] FetchError),
+    /// The secret that events are signed with can't be used.
+    #[error("failed to load the webhook's secret")]
+    WebhookSecret(#[source] WebhookSecretError),
+    /// Events can't be sent.
+    #[error("failed to prepare for the webhook")]
+    Webhook(#[source] SenderError),
 }
 
 /// The layers of a running gateway.
@@ -79,7 +86,9 @@ impl App {
     /// # Errors
     /// [`AppError`] when the database can't be had, after some patience with it.
     pub async fn open(backends: &Backends, keys: Keys, video: bool) -> Result<Self, AppError> {
+        let events = backends.webhook.as_ref().map(|webhook| webhook.events);
         let catalog = open_catalog(&backends.database).await?;
+        let catalog = catalog.telling(events.unwrap_or_default());
         let settings = StoreSettings {
             endpoint: backends.store.endpoint.clone(),
             region: backends.store.region.clone(),
@@ -124,6 +133,22 @@ impl App {
             max_attempts: video.max_attempts,
             ..worker::Settings::default()
         }
+    }
+
+    /// What sends events, if they are to be sent.
+    ///
+    /// # Errors
+    /// [`AppError`] when the secret can't be loaded.
+    pub async fn webhook(backends: &Backends) -> Result<Option<Sender>, AppError> {
+        let Some(webhook) = &backends.webhook else {
+            return Ok(None);
+        };
+        let secret = WebhookSecret::open(&webhook.secret_file)
+            .await
+            .map_err(AppError::WebhookSecret)?;
+        Sender::new(webhook.url.clone(), secret, webhook.private_addresses)
+            .map(Some)
+            .map_err(AppError::Webhook)
     }
 
     /// What the HTTP layer needs.

@@ -7,6 +7,8 @@
 //!              └─────► auth      who is calling, file tokens, who may do what
 //! ```
 //!
+//! `webhooks` tells a receiver what the rows say, by way of `catalog` alone.
+//!
 //! Each layer knows only the ones to its right; the four on the right never import each other.
 //! `app` is the one place that knows them all. A test (`tests/layers.rs`) reads the sources and
 //! fails on an import that goes the other way.
@@ -22,4 +24,5 @@ pub mod media;
 pub mod server;
 pub mod store;
 pub mod telemetry;
+pub mod webhooks;
 pub mod worker;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Each top-level module, and the modules that it may import. `causes` is words
 /// only: everybody may. `telemetry` is counters that whoever does the work counts in.
-const RULES: [(&str, &[&str]); 12] = [
+const RULES: [(&str, &[&str]); 13] = [
     ("api", &["auth", "files", "telemetry"]),
     (
         "app",
@@ -22,18 +22,20 @@ const RULES: [(&str, &[&str]); 12] = [
             "media",
             "store",
             "telemetry",
+            "webhooks",
             "worker",
         ],
     ),
     ("auth", &[]),
     ("catalog", &[]),
     ("causes", &[]),
-    ("config", &["auth", "files", "server"]),
+    ("config", &["auth", "files", "server", "webhooks"]),
     ("files", &["auth", "catalog", "media", "store", "telemetry"]),
     ("media", &[]),
     ("server", &[]),
     ("store", &["telemetry"]),
     ("telemetry", &[]),
+    ("webhooks", &["auth", "catalog", "telemetry"]),
     ("worker", &["catalog", "files", "telemetry"]),
 ];
 

@@ -16,7 +16,7 @@ pub mod jwks;
 mod licences;
 mod playback;
 pub mod policy;
-mod secret_file;
+pub(crate) mod secret_file;
 mod shared_secret;
 mod signing_keys;
 mod verifier;

@@ -17,7 +17,7 @@ use crate::causes::causes;
 const RECHECK: Duration = Duration::from_secs(1);
 
 /// What a file may hold.
-pub(super) trait Secret: Sized {
+pub(crate) trait Secret: Sized {
     /// A file that can't be used. No message holds a part of it.
     type Error: std::error::Error + 'static;
 
@@ -32,7 +32,7 @@ pub(super) trait Secret: Sized {
 }
 
 /// A file, and what it last said.
-pub(super) struct SecretFile<S> {
+pub(crate) struct SecretFile<S> {
     path: PathBuf,
     seen: RwLock<Seen<S>>,
 }
@@ -48,7 +48,7 @@ impl<S: Secret> SecretFile<S> {
     ///
     /// # Errors
     /// When it can't be read or used.
-    pub(super) async fn open(path: PathBuf) -> Result<Self, S::Error> {
+    pub(crate) async fn open(path: PathBuf) -> Result<Self, S::Error> {
         let text = read::<S>(&path).await?;
         let seen = RwLock::new(Seen {
             secret: Arc::new(S::parse(&path, &text)?),
@@ -62,14 +62,14 @@ impl<S: Secret> SecretFile<S> {
     ///
     /// # Errors
     /// When it can't.
-    pub(super) async fn check(&self) -> Result<(), S::Error> {
+    pub(crate) async fn check(&self) -> Result<(), S::Error> {
         let text = read::<S>(&self.path).await?;
         S::parse(&self.path, &text).map(|_| ())
     }
 
     /// The secret as the file has it now. A file that became unreadable or unusable leaves the last
     /// good one in use.
-    pub(super) async fn current(&self) -> Arc<S> {
+    pub(crate) async fn current(&self) -> Arc<S> {
         {
             let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
             if seen.checked.elapsed() < RECHECK {

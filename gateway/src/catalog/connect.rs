@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection, Executor, PgConnection};
 
 use super::pool::Pool;
-use super::{ACQUIRE_TIMEOUT, Catalog, CatalogError};
+use super::{ACQUIRE_TIMEOUT, Catalog, CatalogError, EventTypes};
 
 /// A connection that rested longer than this is asked for a sign of life before it is used.
 const PING_AFTER: Duration = Duration::from_secs(5);
@@ -53,6 +53,8 @@ impl Catalog {
         Ok(Self {
             pool,
             job_added: Arc::default(),
+            events: EventTypes::default(),
+            event_added: Arc::default(),
         })
     }
 }

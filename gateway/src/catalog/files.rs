@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::pool::{read, write};
 use super::usage::keep_to;
-use super::{Answered, Catalog, CatalogError, Quota, RequestKey};
+use super::webhook_events::tell;
+use super::{Answered, Catalog, CatalogError, EventType, Quota, RequestKey};
 
 /// Where a row stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,6 +226,7 @@ impl Catalog {
     ) -> Result<Vec<FileRow>, CatalogError> {
         let Settlement { quota, request } = settlement;
         let has_job = stored.iter().any(|file| file.video);
+        let events = self.events;
         let rows = write!(self, "make an upload readable", |tx| {
             let mut rows = Vec::with_capacity(stored.len());
             for file in stored {
@@ -245,6 +247,7 @@ impl Catalog {
                 .bind(modified_at)
                 .fetch_one(&mut *tx)
                 .await?;
+                tell!(tx, events, EventType::Created, &row);
                 rows.push(row);
                 if file.video {
                     sqlx::query(
@@ -288,6 +291,7 @@ impl Catalog {
         if has_job {
             self.job_added.notify_one();
         }
+        self.event_added.notify_one();
         Ok(rows)
     }
 
@@ -324,18 +328,24 @@ impl Catalog {
     /// # Errors
     /// When the database fails.
     pub async fn begin_delete(&self, id: Uuid) -> Result<bool, CatalogError> {
-        write!(self, "begin a deletion", |tx| {
-            sqlx::query(
+        let events = self.events;
+        let deleted = write!(self, "begin a deletion", |tx| {
+            let row = sqlx::query_as::<_, FileRow>(concat!(
                 "UPDATE files SET status = 'deleting', touched_at = $2 \
-                 WHERE id = $1 AND status IN ('processing', 'ready', 'failed')",
-            )
+                 WHERE id = $1 AND status IN ('processing', 'ready', 'failed') RETURNING ",
+                columns!()
+            ))
             .bind(id)
             .bind(Utc::now())
-            .execute(&mut *tx)
-            .await?
-            .rows_affected()
-                == 1
-        })
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(row) = &row {
+                tell!(tx, events, EventType::Deleted, row);
+            }
+            row.is_some()
+        })?;
+        self.event_added.notify_one();
+        Ok(deleted)
     }
 
     /// Turns an upload that will not be finished into a deletion; false when it was committed, is

@@ -7,8 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::files::columns;
 use super::pool::{Pool, read, timed, write};
-use super::{Catalog, CatalogError, MediaRow, OutputRow, Status};
+use super::webhook_events::tell;
+use super::{Catalog, CatalogError, EventType, FileRow, MediaRow, OutputRow, Status};
 
 /// A job that is ours until its lease runs out.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -190,7 +192,8 @@ impl Catalog {
         media: MediaRow,
         outputs: Vec<OutputRow>,
     ) -> Result<bool, CatalogError> {
-        write!(self, "finish a job", |tx| {
+        let events = self.events;
+        let ended = write!(self, "finish a job", |tx| {
             let file = sqlx::query_scalar::<_, Uuid>(
                 "DELETE FROM jobs WHERE id = $1 AND lease_token = $2 AND state = 'running' \
                  RETURNING file_id",
@@ -242,17 +245,23 @@ impl Catalog {
                     .execute(&mut *tx)
                     .await?;
                 }
-                sqlx::query(
+                let row = sqlx::query_as::<_, FileRow>(concat!(
                     "UPDATE files SET status = $2, reason = NULL \
-                     WHERE id = $1 AND status = 'processing'",
-                )
+                     WHERE id = $1 AND status = 'processing' RETURNING ",
+                    columns!()
+                ))
                 .bind(file)
                 .bind(Status::Ready.as_str())
-                .execute(&mut *tx)
+                .fetch_optional(&mut *tx)
                 .await?;
+                if let Some(row) = &row {
+                    tell!(tx, events, EventType::Ready, row);
+                }
             }
             file.is_some()
-        })
+        })?;
+        self.event_added.notify_one();
+        Ok(ended)
     }
 
     /// Puts a job back for another try after `delay`. False when it is no longer ours.
@@ -314,7 +323,8 @@ impl Catalog {
         reason: String,
         error: String,
     ) -> Result<bool, CatalogError> {
-        write!(self, "give a job up", |tx| {
+        let events = self.events;
+        let ended = write!(self, "give a job up", |tx| {
             let file = sqlx::query_scalar::<_, Uuid>(
                 "UPDATE jobs SET state = 'dead', last_error = $3, lease_token = NULL, \
                  lease_until = NULL WHERE id = $1 AND lease_token = $2 AND state = 'running' \
@@ -326,18 +336,24 @@ impl Catalog {
             .fetch_optional(&mut *tx)
             .await?;
             if let Some(file) = file {
-                sqlx::query(
+                let row = sqlx::query_as::<_, FileRow>(concat!(
                     "UPDATE files SET status = $2, reason = $3 \
-                     WHERE id = $1 AND status = 'processing'",
-                )
+                     WHERE id = $1 AND status = 'processing' RETURNING ",
+                    columns!()
+                ))
                 .bind(file)
                 .bind(Status::Failed.as_str())
                 .bind(reason)
-                .execute(&mut *tx)
+                .fetch_optional(&mut *tx)
                 .await?;
+                if let Some(row) = &row {
+                    tell!(tx, events, EventType::Failed, row);
+                }
             }
             file.is_some()
-        })
+        })?;
+        self.event_added.notify_one();
+        Ok(ended)
     }
 
     /// Puts the job of a file back that was given up, as if it had never been tried; the file is

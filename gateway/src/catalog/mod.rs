@@ -21,6 +21,7 @@ mod resumable;
 mod standing;
 mod sweep;
 mod usage;
+mod webhook_events;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub use resumable::{
 };
 pub use standing::StandingRow;
 pub use usage::{Quota, QuotaExceeded, QuotaKind, Usage};
+pub use webhook_events::{DueEvent, EventType, EventTypes};
 
 use pool::Pool;
 
@@ -53,6 +55,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Catalog {
     pool: Pool,
     job_added: Arc<Notify>,
+    /// What a webhook's receiver is to be told.
+    events: EventTypes,
+    event_added: Arc<Notify>,
 }
 
 impl Catalog {

@@ -7,6 +7,7 @@ mod metrics;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod serve;
+mod webhooks;
 pub(crate) mod worker;
 
 use std::path::PathBuf;

@@ -14,6 +14,7 @@ use tracing::info;
 
 use super::ConfigArguments;
 use super::metrics::MetricsServer;
+use super::webhooks::Webhooks;
 use super::worker::Worker;
 
 /// How long what was begun may take to be settled after the last request.
@@ -65,6 +66,7 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let state = app.state(config).await?;
+    let webhooks = Webhooks::start(&app, &config.backends).await?;
     let metrics = MetricsServer::start(&app, config.backends.metrics_listen)?;
     info!(address = %listener.local_addr()?, organization = config.backends.organization, "serving");
     let worker = config
@@ -85,6 +87,9 @@ pub(crate) async fn serve(
     }
     if let Some(worker) = worker {
         worker.stop().await;
+    }
+    if let Some(webhooks) = webhooks {
+        webhooks.stop().await;
     }
     // What is cut off here, the janitor finishes.
     tokio::time::timeout(SETTLE, app.files.settle()).await.ok();

@@ -9,6 +9,7 @@ use super::Config;
 use super::names::key_of;
 use super::reader::{ConfigError, Reader};
 use super::sources::{Origin, Sources};
+use super::webhook::URL as WEBHOOK_URL;
 
 /// A setting that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +72,11 @@ impl Sources<'_> {
             Origin::File => self.file_name(),
             Origin::Default => "default".to_owned(),
         };
-        format!("{key}: {} # {origin}", quoted(&without_password(value)))
+        let value = match setting.variable {
+            WEBHOOK_URL => without_query(value),
+            _ => without_password(value),
+        };
+        format!("{key}: {} # {origin}", quoted(&value))
     }
 }
 
@@ -81,6 +86,17 @@ fn quoted(value: &str) -> String {
         value.to_owned()
     } else {
         serde_json::Value::from(value).to_string()
+    }
+}
+
+/// Some receivers have the caller's right to call them in the query.
+fn without_query(value: &str) -> String {
+    match Url::parse(value) {
+        Ok(mut url) if url.query().is_some() => {
+            url.set_query(Some("not-shown"));
+            without_password(url.as_str())
+        }
+        _ => without_password(value),
     }
 }
 

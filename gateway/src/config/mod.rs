@@ -20,6 +20,7 @@ mod store;
 mod tokens;
 mod uploads;
 mod video;
+mod webhook;
 
 pub use access::{Access, Delivery, LocationStream};
 pub use auth::{Auth, KeysFrom};
@@ -32,6 +33,7 @@ pub use store::{Store, WebIdentity};
 pub use tokens::Tokens;
 pub use uploads::Uploads;
 pub use video::Video;
+pub use webhook::Webhook;
 
 use std::net::SocketAddr;
 
@@ -55,6 +57,8 @@ pub struct Backends {
     pub access: Access,
     /// How videos are worked on.
     pub video: Video,
+    /// Whom events are told to, if anybody: all processes write them down, `serve` sends them.
+    pub webhook: Option<Webhook>,
     /// `FILEGATEWAY_METRICS_LISTEN`: the socket address of `/metrics`, a port that is never public;
     /// `0.0.0.0:9090` by default, none with `Off`.
     pub metrics_listen: Option<SocketAddr>,
@@ -113,6 +117,7 @@ impl Backends {
             quota: quota::quota(reader),
             access: Access::from(reader),
             video: Video::from(reader),
+            webhook: Webhook::from(reader),
             metrics_listen: server::metrics(reader),
         }
     }

@@ -470,3 +470,59 @@ fn a_token_for_keys_needs_its_role_and_the_other_way_round() {
         assert!(error.contains(missing), "{error}");
     }
 }
+
+#[test]
+fn a_webhook_needs_a_safe_address_and_a_secret() {
+    let secret = ("WEBHOOK_SECRET_FILE", "/secret");
+    let url = |url| with(&[("WEBHOOK_URL", url), secret]);
+    let webhook = url("https://hooks.example/a?b=c").unwrap().backends.webhook;
+    let webhook = webhook.unwrap();
+    assert_eq!(
+        webhook.events,
+        crate::files::EventType::ALL.into_iter().collect()
+    );
+    assert!(!webhook.private_addresses);
+    for unsafe_url in [
+        "http://hooks.example",
+        "https://127.0.0.1/sesame",
+        "https://169.254.169.254",
+        "https://2130706433",
+        "https://0x7f.1",
+        "https://[::ffff:7f00:1]",
+        "https://[64:ff9b::a00:1]",
+        "https://user:sesame@hooks.example",
+        "file:///sesame",
+        "gopher://hooks.example",
+        "sesame",
+    ] {
+        let error = url(unsafe_url).unwrap_err();
+        assert!(!error.to_string().contains("sesame"), "{error}");
+        assert_eq!(
+            problems(Err(error)),
+            ["FILEGATEWAY_WEBHOOK_URL"],
+            "{unsafe_url}"
+        );
+    }
+    let inside = [
+        ("WEBHOOK_URL", "http://10.0.0.1"),
+        ("WEBHOOK_PRIVATE_ADDRESSES", "true"),
+        ("WEBHOOK_EVENTS", "file.ready, file.failed"),
+        secret,
+    ];
+    let events = with(&inside).unwrap().backends.webhook.unwrap().events;
+    assert!(events.has(crate::files::EventType::Ready));
+    assert!(!events.has(crate::files::EventType::Created));
+    let bad = [
+        ("WEBHOOK_URL", "https://hooks.example"),
+        ("WEBHOOK_EVENTS", "file.ready,file.read"),
+        ("WEBHOOK_PRIVATE_ADDRESSES", "maybe"),
+    ];
+    let expected = ["EVENTS", "PRIVATE_ADDRESSES", "SECRET_FILE"];
+    let expected = expected.map(|name| format!("FILEGATEWAY_WEBHOOK_{name}"));
+    assert_eq!(problems(with(&bad)), expected);
+    assert_eq!(
+        problems(with(&[secret])),
+        ["FILEGATEWAY_WEBHOOK_SECRET_FILE"]
+    );
+    assert!(with(&[]).unwrap().backends.webhook.is_none());
+}

@@ -29,7 +29,7 @@ pub use type_rules::{NoTypePattern, TypePattern, TypeRule, TypeRules};
 pub use upload::{BodyError, Earlier, Fingerprint, KeyHold, Repeat, UploadBatch};
 pub use video::{Made, Media, Metadata, Standing, Studio, VideoError, clear_scratch};
 
-pub use crate::catalog::{Quota, QuotaExceeded, QuotaKind};
+pub use crate::catalog::{EventType, EventTypes, Quota, QuotaExceeded, QuotaKind};
 pub use crate::media::{
     AudioTrack, Limits as VideoLimits, MASTER, POSTER_JPEG, POSTER_WEBP, THUMBNAILS, Tools, Wanted,
 };

@@ -80,6 +80,13 @@ pub struct JobLabels {
     pub state: &'static str,
 }
 
+/// How one try to tell an event went.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct WebhookLabels {
+    /// `delivered`, `retried`, `gone` when the receiver answered 410, or `given_up` after the last try.
+    pub result: &'static str,
+}
+
 /// Who still calls a deprecated operation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct DeprecatedLabels {
@@ -130,6 +137,9 @@ pub struct Families {
     pub videos_at_work: Gauge,
     /// Jobs of the whole organization, as last counted.
     jobs: Family<JobLabels, Gauge>,
+    webhook_deliveries: Family<WebhookLabels, Counter>,
+    /// Events of the whole organization that are still to be told, as last counted.
+    pub webhook_pending: Gauge,
     deprecated: Family<DeprecatedLabels, Counter>,
     callers: Mutex<HashSet<String>>,
     registry: Registry,
@@ -159,6 +169,8 @@ impl Default for Families {
             video_seconds: Histogram::new(WORK_SECONDS),
             videos_at_work: Gauge::default(),
             jobs: Family::default(),
+            webhook_deliveries: Family::default(),
+            webhook_pending: Gauge::default(),
             deprecated: Family::default(),
             callers: Mutex::default(),
             registry: Registry::default(),
@@ -242,6 +254,16 @@ impl Families {
             "Jobs of the organization by state, as a worker counted them last",
             self.jobs.clone(),
         );
+        registry.register(
+            "webhook_deliveries",
+            "Tries to tell the webhook's receiver an event, by how that went",
+            self.webhook_deliveries.clone(),
+        );
+        registry.register(
+            "webhook_pending",
+            "Events that the webhook's receiver is still to be told",
+            self.webhook_pending.clone(),
+        );
         registry
     }
 
@@ -249,6 +271,12 @@ impl Families {
     pub fn worked(&self, outcome: &'static str, duration: Duration) {
         self.videos.get_or_create(&VideoLabels { outcome }).inc();
         self.video_seconds.observe(duration.as_secs_f64());
+    }
+
+    /// Notes how one try to tell an event went.
+    pub fn webhook_sent(&self, result: &'static str) {
+        let labels = WebhookLabels { result };
+        self.webhook_deliveries.get_or_create(&labels).inc();
     }
 
     /// Notes how many jobs are in each state; one that is not among `counts` has none.

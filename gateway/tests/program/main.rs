@@ -21,4 +21,5 @@ mod stopping;
 mod streaming;
 mod tus;
 mod video;
+mod webhooks;
 mod worker;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::served::{Served, member, other_member};
 
 /// A film of ten seconds, made on the spot.
-fn film(folder: &Path) -> Vec<u8> {
+pub(crate) fn film(folder: &Path) -> Vec<u8> {
     let path = folder.join("film.mp4");
     let made = Command::new("ffmpeg")
         .args(["-loglevel", "error", "-f", "lavfi", "-i"])

@@ -18,5 +18,6 @@ mod synchronous;
 mod upload;
 mod video;
 mod web_identity;
+mod webhook_events;
 mod worker;
 mod world;

@@ -207,7 +207,8 @@ fn of_secret(
         let spec = &gateway.spec;
         let auth = spec.auth.secret_ref.as_ref().map(|secret| &secret.name);
         let database = spec.database.secret_ref.as_ref().map(|secret| &secret.name);
-        gateway.namespace() == namespace && [auth, database].contains(&Some(&name))
+        let webhook = spec.webhooks.as_ref().map(|it| &it.secret_ref.name);
+        gateway.namespace() == namespace && [auth, database, webhook].contains(&Some(&name))
     });
     if namespace.as_deref() == Some(operator_namespace) {
         for class in naming(classes, &name) {

@@ -8,6 +8,7 @@ use kube::api::Api;
 
 use super::error::Error;
 use super::given::{DatabaseSecret, look_for};
+use super::webhook::{WebhookSecret, look_for_secret};
 use crate::context::Context;
 use crate::meta::Owner;
 use crate::secrets::{self, SecretError};
@@ -21,6 +22,8 @@ pub struct Dereferenced {
     pub namespace_labels: BTreeMap<String, String>,
     /// The Secret that holds the issuer's shared secret.
     pub auth_secret: AuthSecret,
+    /// The Secret that events are signed with.
+    pub webhook_secret: WebhookSecret,
     /// The Secret that names the database.
     pub database_secret: DatabaseSecret,
 }
@@ -87,6 +90,10 @@ pub async fn dereference(
             .and_then(|namespace| namespace.metadata.labels)
             .unwrap_or_default(),
         auth_secret,
+        webhook_secret: match &gateway.spec.webhooks {
+            None => WebhookSecret::NotNamed,
+            Some(webhooks) => look_for_secret(context, owner, &webhooks.secret_ref).await?,
+        },
         database_secret: match &gateway.spec.database.secret_ref {
             None => DatabaseSecret::NotNamed,
             Some(reference) => look_for(context, owner, reference).await?,

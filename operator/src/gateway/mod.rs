@@ -31,6 +31,7 @@ mod steps;
 mod update_status;
 mod validate;
 mod video;
+mod webhook;
 mod workload;
 
 pub use dereference::{AuthSecret, Dereferenced};

@@ -18,6 +18,7 @@ use super::exposure::{Exposure, expose};
 use super::given::{DatabaseServer, given};
 use super::settings::{Settings, settings};
 use super::video::{VideoPlan, video};
+use super::webhook::{WebhookPlan, webhook};
 use crate::class::secret_names;
 use crate::meta::{Owner, ROTATE_ACCESS_KEY, ROTATE_DATABASE_PASSWORD, ROTATE_SIGNING_KEY};
 use crate::{names, quantity};
@@ -45,6 +46,8 @@ pub struct Plan {
     pub database: DatabasePlan,
     /// How callers prove who they are.
     pub auth: AuthSpec,
+    /// Whom events are told to.
+    pub webhook: Option<WebhookPlan>,
     /// When keys and passwords are replaced.
     pub rotations: Rotations,
     /// Lifetime of file tokens, in seconds.
@@ -310,6 +313,7 @@ pub fn validate(
         user: names::user(&owner.namespace, &owner.name, &owner.uid),
         database,
         auth: spec.auth.clone(),
+        webhook: webhook(gateway, class, owner, &found.webhook_secret)?,
         rotations: rotations(gateway, class),
         token_lifetime_seconds: spec.tokens.lifetime_seconds,
         playback_seconds: spec.tokens.playback_seconds,

@@ -7,7 +7,26 @@ use crate::bed::Bed;
 #[tokio::test]
 async fn wrong_specs_are_refused_with_advice() {
     let bed = Bed::new("rules").await;
-    let cases: [(&str, &str, Value, &str); 45] = [
+    let cases: [(&str, &str, Value, &str); 48] = [
+        (
+            "files",
+            "a webhook without an address",
+            json!({"webhooks": {"url": "hooks.example", "secretRef": {"name": "hook"}}}),
+            "spec.webhooks.url: write a URL that starts with https://",
+        ),
+        (
+            "files",
+            "a webhook with a password",
+            json!({"webhooks": {"url": "https://a:b@hooks.example", "secretRef": {"name": "hook"}}}),
+            "spec.webhooks.url: leave user and password out",
+        ),
+        (
+            "files",
+            "an event that there is not",
+            json!({"webhooks": {"url": "https://hooks.example", "events": ["file.read"],
+                "secretRef": {"name": "hook"}}}),
+            "supported values: \"file.created\"",
+        ),
         (
             "files",
             "a given database that nobody names",

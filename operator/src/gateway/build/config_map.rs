@@ -25,6 +25,9 @@ pub(super) const DATABASE_FOLDER: &str = "/etc/filegateway/database";
 /// Where the issuer's shared secret is mounted, as the file `secret`.
 pub(super) const AUTH_FOLDER: &str = "/etc/filegateway/auth";
 
+/// Where what events are signed with is mounted, as the file `secret`.
+pub(super) const WEBHOOK_FOLDER: &str = "/etc/filegateway/webhook";
+
 /// ConfigMap `NAME-gateway`.
 pub fn config_map(plan: &Plan) -> ConfigMap {
     let name = &plan.owner.name;
@@ -65,6 +68,7 @@ fn variables(plan: &Plan) -> BTreeMap<&'static str, String> {
     set.extend(store(plan));
     set.extend(database(plan));
     set.extend(auth(plan));
+    set.extend(webhook(plan));
     // The worker's loops have the janitor among them, so somebody has to run them.
     if !plan.has_workers() {
         set.insert("FILEGATEWAY_WORKER_EMBEDDED", "true".into());
@@ -140,4 +144,28 @@ fn auth(plan: &Plan) -> Vec<(&'static str, String)> {
         set.push(("FILEGATEWAY_AUTH_ALGORITHMS", algorithms.join(",")));
     }
     set
+}
+
+fn webhook(plan: &Plan) -> Vec<(&'static str, String)> {
+    let Some(webhook) = &plan.webhook else {
+        return Vec::new();
+    };
+    let events: Vec<_> = webhook
+        .spec
+        .events
+        .iter()
+        .map(|event| event.as_str())
+        .collect();
+    vec![
+        ("FILEGATEWAY_WEBHOOK_URL", webhook.spec.url.clone()),
+        (
+            "FILEGATEWAY_WEBHOOK_SECRET_FILE",
+            format!("{WEBHOOK_FOLDER}/secret"),
+        ),
+        ("FILEGATEWAY_WEBHOOK_EVENTS", events.join(",")),
+        (
+            "FILEGATEWAY_WEBHOOK_PRIVATE_ADDRESSES",
+            webhook.private_addresses.to_string(),
+        ),
+    ]
 }

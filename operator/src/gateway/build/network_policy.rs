@@ -73,6 +73,10 @@ fn egress(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
         let keys = plan.auth.jwks_url.as_ref().unwrap_or(&plan.auth.issuer);
         allowed.extend(chosen(rules.issuer.as_ref()).or_else(|| of_url(keys)));
     }
+    if let Some(webhook) = &plan.webhook {
+        let receiver = &webhook.spec.url;
+        allowed.extend(chosen(rules.webhooks.as_ref()).or_else(|| of_url(receiver)));
+    }
     allowed.extend(rules.others.iter().map(|other| rule(other, &["TCP"])));
     allowed
 }

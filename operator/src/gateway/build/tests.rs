@@ -3,6 +3,7 @@
 use crds::{FileGateway, FileGatewayClass};
 
 use super::*;
+use crate::gateway::webhook::WebhookSecret;
 use crate::gateway::{AuthSecret, DatabasePlan, Dereferenced, Plan, validate};
 use crate::meta::Owner;
 
@@ -131,6 +132,7 @@ fn plan_of(gateway: &str, class: &str) -> Plan {
     let found = Dereferenced {
         class: Some(class),
         auth_secret: AuthSecret::Found,
+        webhook_secret: WebhookSecret::Found,
         ..Dereferenced::default()
     };
     let owner = Owner::of(&gateway).unwrap();
@@ -194,6 +196,36 @@ fn what_pods_may_talk_to() {
     let mut none = plan(GATEWAY);
     none.network.enabled = false;
     assert_eq!(network_policy(&none), None);
+}
+
+#[test]
+fn a_receiver_of_events_can_be_reached_and_its_secret_is_mounted() {
+    let webhooks = "  webhooks: {url: 'https://hooks.crm.svc/files', events: [file.ready, file.failed], \
+                    secretRef: {name: crm, key: signing}}\n";
+    let plan = plan(&format!("{GATEWAY}{webhooks}"));
+    let data = config_map(&plan).data.unwrap();
+    let variable = |name: &str| data[&format!("FILEGATEWAY_WEBHOOK_{name}")].clone();
+    assert_eq!(variable("URL"), "https://hooks.crm.svc/files");
+    assert_eq!(variable("EVENTS"), "file.ready,file.failed");
+    assert_eq!(variable("PRIVATE_ADDRESSES"), "false");
+    assert_eq!(variable("SECRET_FILE"), "/etc/filegateway/webhook/secret");
+    let pod = serve(&plan, &restarts())
+        .spec
+        .unwrap()
+        .template
+        .spec
+        .unwrap();
+    let volumes = serde_json::to_value(pod.volumes).unwrap();
+    let expected = serde_json::json!({"name": "webhook", "secret": {"secretName": "crm",
+        "defaultMode": 0o440, "items": [{"key": "signing", "path": "secret"}]}});
+    assert!(volumes.as_array().unwrap().contains(&expected), "{volumes}");
+    let mounts = pod.containers[0].volume_mounts.clone().unwrap();
+    let mount = mounts.iter().find(|mount| mount.name == "webhook").unwrap();
+    assert_eq!(mount.mount_path, "/etc/filegateway/webhook");
+    let egress = serde_json::to_value(network_policy(&plan).unwrap().spec.unwrap().egress);
+    let allowed = serde_json::json!({"to": [{"namespaceSelector":
+        {"matchLabels": {"kubernetes.io/metadata.name": "crm"}}}]});
+    assert!(egress.unwrap().as_array().unwrap().contains(&allowed));
 }
 
 #[test]

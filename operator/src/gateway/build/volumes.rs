@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::config_map::{
     AUTH_FOLDER, DATA_FOLDER, DATABASE_FOLDER, IDENTITY_FOLDER, S3_FOLDER, SIGNING_FOLDER, TOKEN,
+    WEBHOOK_FOLDER,
 };
 use crate::gateway::validate::{CredentialsPlan, DatabasePlan, Plan};
 use crate::meta::{database_secret_name, s3_secret_name, signing_secret_name, volume_claim_name};
@@ -49,6 +50,15 @@ pub(super) fn volumes(plan: &Plan, scratch: Option<&Quantity>) -> Vec<Volume> {
     if let Some(reference) = &plan.auth.secret_ref {
         volumes.push(one_key("auth", &reference.name, &reference.key, "secret"));
     }
+    if let Some(webhook) = &plan.webhook {
+        let reference = &webhook.spec.secret_ref;
+        volumes.push(one_key(
+            "webhook",
+            &reference.name,
+            &reference.key,
+            "secret",
+        ));
+    }
     volumes
 }
 
@@ -74,6 +84,9 @@ pub(super) fn mounts(plan: &Plan) -> Vec<VolumeMount> {
     });
     if plan.auth.secret_ref.is_some() {
         mounts.push(read_only("auth", AUTH_FOLDER));
+    }
+    if plan.webhook.is_some() {
+        mounts.push(read_only("webhook", WEBHOOK_FOLDER));
     }
     mounts
 }
