@@ -69,7 +69,10 @@ impl Calls {
 
     async fn user(&self, owner: &Owner) -> anyhow::Result<()> {
         let user = names::user(&owner.namespace, &owner.name, &owner.uid);
-        anyhow::ensure!(self.iam.user_path(&user).await?.is_none(), "{user} is there");
+        anyhow::ensure!(
+            self.iam.user_path(&user).await?.is_none(),
+            "{user} is there"
+        );
         let path = format!("/filegateway/{}/", owner.uid);
         self.iam.create_user(&user, &path).await?;
         self.iam.policy(&user, "bucket").await?;
@@ -78,7 +81,9 @@ impl Calls {
             {"Effect": "Allow", "Action": "s3:*", "Resource": [arn, format!("{arn}/*")]},
             {"Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": arn},
         ]});
-        self.iam.set_policy(&user, "bucket", &policy.to_string()).await?;
+        self.iam
+            .set_policy(&user, "bucket", &policy.to_string())
+            .await?;
         self.iam.key_ids(&user).await?;
         self.iam.create_key(&user).await?;
         Ok(())

@@ -1,6 +1,7 @@
 //! Servers that nobody has used yet, with a class and the namespaces that the gateways go into.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use crds::FileGatewayClass;
@@ -24,6 +25,8 @@ pub const SYSTEM: &str = "filegateway-system";
 pub const CLASS: &str = "scale";
 /// How many namespaces the gateways are spread over.
 pub const NAMESPACES: usize = 20;
+/// How long servers may take to begin.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Pods that a node takes, as many as a large one does.
 const PODS_PER_NODE: usize = 250;
 /// Pods of a gateway while it is rolled out, at most.
@@ -45,7 +48,9 @@ impl Field {
     /// Starts everything for so many gateways; logs go to a folder called `name` in Cargo's.
     pub async fn start(name: &str, gateways: usize) -> anyhow::Result<Self> {
         eprintln!("scale: starting servers for the {name}");
-        let logs = Path::new(env!("CARGO_TARGET_TMPDIR")).join("scale").join(name);
+        let logs = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join("scale")
+            .join(name);
         std::fs::create_dir_all(&logs).with_context(|| format!("create {}", logs.display()))?;
         let parts = [Part::Postgres, Part::S3, Part::Kubernetes];
         let servers = Servers::start(&parts, Some(&logs)).await?;
@@ -62,12 +67,16 @@ impl Field {
             logs,
         };
         field.install_definitions().await?;
-        field.add_nodes(gateways * PODS_PER_GATEWAY / PODS_PER_NODE + 3).await?;
+        field
+            .add_nodes(gateways * PODS_PER_GATEWAY / PODS_PER_NODE + 3)
+            .await?;
         field.add_class().await?;
         for number in 0..NAMESPACES.min(gateways) {
             field.add_namespace(&namespace(number)).await?;
             let identity = json!({"secret": "a".repeat(32)});
-            field.add_secret(&namespace(number), "identity", identity).await?;
+            field
+                .add_secret(&namespace(number), "identity", identity)
+                .await?;
         }
         Ok(field)
     }
@@ -88,7 +97,13 @@ impl Field {
 
     /// Processor seconds of each server so far.
     pub fn processor_seconds(&self) -> anyhow::Result<Vec<(String, f64)>> {
-        let started = ["kube-apiserver", "etcd", "postgres", "versitygw-s3", "versitygw-iam"];
+        let started = [
+            "kube-apiserver",
+            "etcd",
+            "postgres",
+            "versitygw-s3",
+            "versitygw-iam",
+        ];
         let mut groups = Vec::new();
         for name in started {
             groups.push((name.to_string(), self.servers.pid(name)?));
@@ -127,7 +142,17 @@ impl Field {
             // Admission holds a new node for one that is not ready, until a controller looks at it that does not
             // run here.
             let ready = json!({"spec": {"taints": null}});
-            api.patch(&name, &PatchParams::default(), &Patch::Merge(&ready)).await?;
+            api.patch(&name, &PatchParams::default(), &Patch::Merge(&ready))
+                .await?;
+        }
+        let known = |node: Option<&Node>| {
+            let phase = node.and_then(|node| node.status.as_ref()?.phase.as_deref());
+            phase == Some("Running")
+        };
+        for number in 0..count {
+            let known = await_condition(api.clone(), &format!("node-{number}"), known);
+            let known = tokio::time::timeout(PATIENCE, known).await;
+            known.context("kwok takes no note of a node: see kwok.log")??;
         }
         Ok(())
     }
@@ -169,7 +194,8 @@ impl Field {
 
     async fn add_namespace(&self, name: &str) -> anyhow::Result<()> {
         let namespace: Namespace = object(json!({"metadata": {"name": name}}))?;
-        self.create(&Api::all(self.client.clone()), &namespace).await
+        self.create(&Api::all(self.client.clone()), &namespace)
+            .await
     }
 
     async fn add_secret(&self, namespace: &str, name: &str, data: Value) -> anyhow::Result<()> {

@@ -22,14 +22,17 @@ use crate::program::Program;
 use crate::report::{Progress, Report};
 use crate::settings::Settings;
 
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Measures both, on servers that nobody has used before; answers their sum.
 pub async fn measure(settings: &Settings, report: &mut Report) -> anyhow::Result<Duration> {
     let count = settings.gateways;
     let field = Field::start("floor", count).await?;
     let (pattern, class) = pattern(settings, &field).await?;
-    report.add("objects of a gateway, itself left out", pattern.len().to_string());
+    report.add(
+        "objects of a gateway, itself left out",
+        pattern.len().to_string(),
+    );
 
     let began = Instant::now();
     let (owners, ()) = tokio::try_join!(
@@ -64,11 +67,7 @@ async fn pattern(settings: &Settings, field: &Field) -> anyhow::Result<(Pattern,
     Ok((pattern, class.context("no class in the status")?))
 }
 
-async fn objects(
-    client: &Client,
-    count: usize,
-    pattern: &Pattern,
-) -> anyhow::Result<Vec<Owner>> {
+async fn objects(client: &Client, count: usize, pattern: &Pattern) -> anyhow::Result<Vec<Owner>> {
     stream::iter(0..count)
         .map(|number| async move {
             let made = Api::<FileGateway>::namespaced(client.clone(), &namespace(number))
@@ -92,13 +91,19 @@ async fn available(client: &Client, count: usize) -> anyhow::Result<()> {
     let mut ready = HashSet::new();
     while ready.len() < count {
         let Ok(event) = tokio::time::timeout(PATIENCE, stream.next()).await else {
-            bail!("{} of {count} Deployments are available, and no more become so", ready.len());
+            bail!(
+                "{} of {count} Deployments are available, and no more become so",
+                ready.len()
+            );
         };
         if let Event::Apply(deployment) | Event::InitApply(deployment) =
             event.context("the watch ended")??
         {
             let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas);
-            let available = deployment.status.as_ref().and_then(|status| status.available_replicas);
+            let available = deployment
+                .status
+                .as_ref()
+                .and_then(|status| status.available_replicas);
             if available.is_some() && available == wanted {
                 ready.insert(deployment.name_any());
             }

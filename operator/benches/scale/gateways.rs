@@ -18,7 +18,7 @@ use crate::report::Progress;
 /// Calls at once of a client that is in a hurry.
 pub const AT_ONCE: usize = 32;
 /// How long nothing may become ready before it is given up.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A gateway by its number.
 pub fn name(number: usize) -> String {
@@ -49,7 +49,11 @@ pub async fn apply(client: &Client, numbers: std::ops::Range<usize>) -> anyhow::
         .map(|number| async move {
             let gateway = gateway(number)?;
             Api::<FileGateway>::namespaced(client.clone(), &namespace(number))
-                .patch(&name(number), &PatchParams::apply("scale"), &Patch::Apply(&gateway))
+                .patch(
+                    &name(number),
+                    &PatchParams::apply("scale"),
+                    &Patch::Apply(&gateway),
+                )
                 .await?;
             anyhow::Ok(())
         })
@@ -69,7 +73,10 @@ pub async fn all_ready(client: &Client, count: usize) -> anyhow::Result<()> {
     while ready.len() < count {
         let next = tokio::time::timeout(PATIENCE, stream.next()).await;
         let Ok(event) = next else {
-            bail!("{} of {count} are ready, and no more become so; the last said: {last}", ready.len());
+            bail!(
+                "{} of {count} are ready, and no more become so; the last said: {last}",
+                ready.len()
+            );
         };
         let gateway = match event.context("the watch ended")?? {
             Event::Apply(gateway) | Event::InitApply(gateway) => gateway,
@@ -82,7 +89,10 @@ pub async fn all_ready(client: &Client, count: usize) -> anyhow::Result<()> {
         let name = gateway.name_any();
         let status = gateway.status.unwrap_or_default();
         let current = status.observed_generation == gateway.metadata.generation;
-        let condition = status.conditions.iter().find(|found| found.type_ == "Ready");
+        let condition = status
+            .conditions
+            .iter()
+            .find(|found| found.type_ == "Ready");
         if current && condition.is_some_and(|found| found.status == "True") {
             ready.insert(name);
         } else {

@@ -113,8 +113,12 @@ fn rename(value: &mut Value, former: &str, name: &str) {
                 *text = format!("{name}{tail}");
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(|value| rename(value, former, name)),
-        Value::Object(fields) => fields.values_mut().for_each(|value| rename(value, former, name)),
+        Value::Array(values) => values
+            .iter_mut()
+            .for_each(|value| rename(value, former, name)),
+        Value::Object(fields) => fields
+            .values_mut()
+            .for_each(|value| rename(value, former, name)),
         _ => {}
     }
 }

@@ -36,9 +36,10 @@ pub async fn measure(count: usize, field: &Field, report: &mut Report) -> anyhow
             doomed.push((child, uid));
         }
     }
+    let background = DeleteParams::background();
     let began = Instant::now();
     stream::iter(&doomed)
-        .map(|(child, _)| child.api.delete(&child.name, &background()))
+        .map(|(child, _)| child.api.delete(&child.name, &background))
         .buffer_unordered(CHILDREN)
         .try_collect::<Vec<_>>()
         .await?;
@@ -46,7 +47,10 @@ pub async fn measure(count: usize, field: &Field, report: &mut Report) -> anyhow
     let total = doomed.len();
     wait(doomed).await?;
     report.time(format!("deleting {total} children at once"), deleted);
-    report.time("until all are there again, from the first deletion", began.elapsed());
+    report.time(
+        "until all are there again, from the first deletion",
+        began.elapsed(),
+    );
     settle(client, count).await?;
     report.time("until all gateways are ready again", began.elapsed());
     Ok(())
@@ -62,10 +66,6 @@ impl Child {
         let live = self.api.get_metadata_opt(&self.name).await?;
         Ok(live.and_then(|live| live.uid()))
     }
-}
-
-fn background() -> DeleteParams {
-    DeleteParams::background()
 }
 
 async fn wait(mut missing: Vec<(Child, String)>) -> anyhow::Result<()> {

@@ -33,7 +33,9 @@ impl Counts {
     async fn now(field: &Field, program: &Program) -> anyhow::Result<Self> {
         let mut writes = 0.0;
         for verb in ["create", "update", "patch", "delete"] {
-            writes += program.metric(CALLS, &[&format!("verb=\"{verb}\"")]).await?;
+            writes += program
+                .metric(CALLS, &[&format!("verb=\"{verb}\"")])
+                .await?;
         }
         Ok(Self {
             writes,
@@ -64,7 +66,10 @@ pub async fn measure(
             break;
         }
     }
-    report.time("settled after that, with the pause that shows it", began.elapsed());
+    report.time(
+        "settled after that, with the pause that shows it",
+        began.elapsed(),
+    );
     tokio::time::sleep(settings.settled).await;
     let after = Counts::now(field, program).await?;
 
@@ -90,14 +95,20 @@ pub async fn measure(
         "writes of the operator meanwhile, all of its Lease",
         difference(after.writes, before.writes),
     );
-    report.add("reads of the operator meanwhile, of its Lease, too", difference(after.reads, before.reads));
+    report.add(
+        "reads of the operator meanwhile, of its Lease, too",
+        difference(after.reads, before.reads),
+    );
     report.add(
         "calls to S3, IAM and PostgreSQL meanwhile (goal: 0)",
         difference(after.remote, before.remote),
     );
     // One is ours, which asks.
     let sessions = after.sessions - before.sessions - 1;
-    report.add("sessions that PostgreSQL saw meanwhile (goal: 0)", sessions.to_string());
+    report.add(
+        "sessions that PostgreSQL saw meanwhile (goal: 0)",
+        sessions.to_string(),
+    );
     Ok(())
 }
 
@@ -113,12 +124,14 @@ async fn at_server(client: &Client) -> anyhow::Result<BTreeMap<String, f64>> {
             let (_, rest) = labels.split_once(&format!("{name}=\""))?;
             rest.split('"').next()
         };
-        let (Some(kind), Some(verb)) = (label(",resource").or(label("resource")), label("verb")) else {
+        let (Some(kind), Some(verb)) = (label(",resource").or(label("resource")), label("verb"))
+        else {
             continue;
         };
         let stored = !["", "leases", "subjectaccessreviews", "tokenreviews"].contains(&kind);
         if stored && WRITES.contains(&verb) && label("dry_run") == Some("") {
-            *counts.entry(kind.to_string()).or_default() += sum(line, "apiserver_request_total", &[]);
+            *counts.entry(kind.to_string()).or_default() +=
+                sum(line, "apiserver_request_total", &[]);
         }
     }
     Ok(counts)

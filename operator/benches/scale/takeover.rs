@@ -37,7 +37,10 @@ pub async fn measure(
     let (stopped, changed) = tokio::join!(second.stop(), change(field, 2345));
     stopped?;
     changed?;
-    report.time("the leader stopped: until a change arrives", began.elapsed());
+    report.time(
+        "the leader stopped: until a change arrives",
+        began.elapsed(),
+    );
     Ok(third)
 }
 
@@ -60,7 +63,10 @@ async fn change(field: &Field, seconds: i32) -> anyhow::Result<()> {
     let began = Instant::now();
     loop {
         let data = api.get(&name).await?.data.unwrap_or_default();
-        if data.values().any(|value| value.contains(&seconds.to_string())) {
+        if data
+            .values()
+            .any(|value| value.contains(&seconds.to_string()))
+        {
             return Ok(());
         }
         ensure!(began.elapsed() < PATIENCE, "nobody takes note of a change");

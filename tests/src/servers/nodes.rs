@@ -20,11 +20,8 @@ const RATE: &str = "5000";
 /// # Errors
 /// A tool can't be built or a program not started.
 pub fn start(kubeconfig: &Path, logs: &Path) -> Result<Started> {
-    let toolbox = Toolbox::prepare(&[
-        Tool::KubeControllerManager,
-        Tool::KubeScheduler,
-        Tool::Kwok,
-    ])?;
+    let toolbox =
+        Toolbox::prepare(&[Tool::KubeControllerManager, Tool::KubeScheduler, Tool::Kwok])?;
     let common = [
         "--leader-elect=false",
         "--secure-port=0",
