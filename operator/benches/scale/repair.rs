@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams};
 use kube::{Client, ResourceExt};
+use operator::meta::children_selector;
 
 use crate::field::{Field, namespace};
 use crate::gateways::{all_ready, name};
@@ -13,29 +14,21 @@ use crate::objects::kinds;
 use crate::report::Report;
 
 const CHILDREN: usize = 100;
-/// Kinds whose child has its gateway's name.
-const KINDS: [&str; 4] = ["ConfigMap", "Service", "NetworkPolicy", "Deployment"];
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Deletes them, a kind's worth of each gateway after the other, and waits until all are there again.
+/// Deletes them, of as many gateways as there are and of each kind, and waits until all are there again.
 pub async fn measure(count: usize, field: &Field, report: &mut Report) -> anyhow::Result<()> {
-    let kinds: Vec<ApiResource> = kinds()
-        .into_iter()
-        .filter(|kind| KINDS.contains(&kind.kind.as_str()))
-        .collect();
-    let gateways = count.min(CHILDREN / kinds.len());
     let client = &field.client;
+    let gateways = count.min(CHILDREN);
     let mut doomed = Vec::new();
     for number in 0..gateways {
-        for kind in &kinds {
-            let child = Child {
-                api: Api::namespaced_with(client.clone(), &namespace(number), kind),
-                name: name(number),
-            };
-            let uid = child.uid().await?.context("a child is missing")?;
-            doomed.push((child, uid));
-        }
+        let children = children(client, number).await?;
+        let each = CHILDREN.div_ceil(gateways).min(children.len());
+        // Each gateway loses others than the one before.
+        let skip = number % children.len().max(1);
+        doomed.extend(children.into_iter().cycle().skip(skip).take(each));
     }
+    doomed.truncate(CHILDREN);
     let background = DeleteParams::background();
     let began = Instant::now();
     stream::iter(&doomed)
@@ -56,6 +49,7 @@ pub async fn measure(count: usize, field: &Field, report: &mut Report) -> anyhow
     Ok(())
 }
 
+#[derive(Clone)]
 struct Child {
     api: Api<DynamicObject>,
     name: String,
@@ -66,6 +60,23 @@ impl Child {
         let live = self.api.get_metadata_opt(&self.name).await?;
         Ok(live.and_then(|live| live.uid()))
     }
+}
+
+/// What a gateway has, with UIDs.
+async fn children(client: &Client, number: usize) -> anyhow::Result<Vec<(Child, String)>> {
+    let selector = ListParams::default().labels(&children_selector(&name(number)));
+    let mut children = Vec::new();
+    for kind in kinds() {
+        let api = Api::<DynamicObject>::namespaced_with(client.clone(), &namespace(number), &kind);
+        for found in api.list_metadata(&selector).await? {
+            let child = Child {
+                api: api.clone(),
+                name: found.name_any(),
+            };
+            children.push((child, found.uid().unwrap_or_default()));
+        }
+    }
+    Ok(children)
 }
 
 async fn wait(mut missing: Vec<(Child, String)>) -> anyhow::Result<()> {
