@@ -6,6 +6,7 @@ use anyhow::ensure;
 use crds::FileGateway;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, Patch, PatchParams};
+use operator::meta::config_map_name;
 use serde_json::json;
 
 use crate::field::{Field, namespace};
@@ -62,7 +63,7 @@ async fn change(field: &Field, seconds: i32) -> anyhow::Result<()> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
     let began = Instant::now();
     loop {
-        let data = api.get(&name).await?.data.unwrap_or_default();
+        let data = api.get(&config_map_name(&name)).await?.data.unwrap_or_default();
         if data
             .values()
             .any(|value| value.contains(&seconds.to_string()))
