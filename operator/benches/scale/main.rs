@@ -22,13 +22,22 @@ use settings::Settings;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let settings = Settings::from_env()?;
+    // Dropped, the servers are ended and their folders removed.
+    let report = tokio::select! {
+        report = measure(&settings) => report?,
+        () = operator::shutdown::signal() => anyhow::bail!("ended by a signal"),
+    };
+    print!("{report}");
+    Ok(())
+}
+
+async fn measure(settings: &Settings) -> anyhow::Result<Report> {
     let mut report = Report::default();
     let floor = if settings.floor {
-        Some(floor::measure(&settings, &mut report).await?)
+        Some(floor::measure(settings, &mut report).await?)
     } else {
         None
     };
-    subject::measure(&settings, floor, &mut report).await?;
-    print!("{report}");
-    Ok(())
+    subject::measure(settings, floor, &mut report).await?;
+    Ok(report)
 }

@@ -63,7 +63,11 @@ async fn change(field: &Field, seconds: i32) -> anyhow::Result<()> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), &namespace);
     let began = Instant::now();
     loop {
-        let data = api.get(&config_map_name(&name)).await?.data.unwrap_or_default();
+        let data = api
+            .get(&config_map_name(&name))
+            .await?
+            .data
+            .unwrap_or_default();
         if data
             .values()
             .any(|value| value.contains(&seconds.to_string()))
