@@ -18,7 +18,7 @@ TESTBED := cargo build --release --locked -p gateway -p operator -p testbed --bi
 
 .PHONY: help
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## Set up, start a local cluster, install, and do the main job (CONTEXT=name: on your cluster)
@@ -36,6 +36,11 @@ test: ## Set up and run every test
 bench: ## Measure the gateway beside others, and print figures (WHAT=files or WHAT=video)
 	@cargo build --release --locked -p gateway -p operator -p testbed --bin gateway --bin testbed
 	@"$${CARGO_TARGET_DIR:-target}/release/testbed" bench $(WHAT)
+
+.PHONY: bench-operator
+bench-operator: ## Measure the operator with 1,000 gateways (GATEWAYS=5000, SETTLED_SECONDS=60, WITHOUT_FLOOR=1)
+	@GATEWAYS="$(GATEWAYS)" SETTLED_SECONDS="$(SETTLED_SECONDS)" WITHOUT_FLOOR="$(WITHOUT_FLOOR)" \
+		cargo bench --locked -p gateway -p operator -p testbed --bench scale
 
 .PHONY: dev
 dev: ## Run one gateway without a cluster

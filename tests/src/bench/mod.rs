@@ -8,7 +8,7 @@ mod figures;
 mod rivals;
 mod subject;
 mod uploads;
-mod usage;
+pub mod usage;
 mod video;
 mod wrk;
 

@@ -5,6 +5,7 @@ pub mod http;
 pub mod kubernetes;
 pub mod minio;
 pub mod nginx;
+pub mod nodes;
 pub mod npm;
 pub mod oracles;
 pub mod postgres;

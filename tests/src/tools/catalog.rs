@@ -8,6 +8,7 @@ pub const ETCD: &str = "3.6.5";
 const HELM: &str = "4.3.1";
 const COREDNS: &str = "1.15.0";
 const KUBECONFORM: &str = "0.8.0";
+const KWOK: &str = "0.8.0";
 const VERSITYGW: &str = "1.8.0";
 /// The last release under an open licence, by the pseudo-version that `go install` resolved it to.
 const MINIO: &str = "0.0.0-20260212201848-7aac2a2c5b7c";
@@ -39,6 +40,8 @@ pub enum Tool {
     Minio,
     /// What holds documents against Kubernetes' schemas.
     Kubeconform,
+    /// What says for nodes that are not there that their pods run.
+    Kwok,
 }
 
 /// Where a tool's source is.
@@ -54,7 +57,7 @@ pub enum Source {
 }
 
 impl Tool {
-    /// Every tool.
+    /// Every tool but those that only a benchmark needs.
     pub const ALL: [Self; 12] = [
         Self::Etcd,
         Self::KubeApiserver,
@@ -86,13 +89,15 @@ impl Tool {
             Self::Versitygw => "versitygw",
             Self::Minio => "minio",
             Self::Kubeconform => "kubeconform",
+            Self::Kwok => "kwok",
         }
     }
 
     /// The tool of that file name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tool| tool.name() == name)
+        let mut all = Self::ALL.into_iter().chain([Self::Kwok]);
+        all.find(|tool| tool.name() == name)
     }
 
     /// The project that it is released with, and so the name of its folder in the cache.
@@ -119,6 +124,7 @@ impl Tool {
             Self::Versitygw => VERSITYGW,
             Self::Minio => MINIO,
             Self::Kubeconform => KUBECONFORM,
+            Self::Kwok => KWOK,
             _ => KUBERNETES,
         }
     }
@@ -141,6 +147,7 @@ impl Tool {
             Self::Versitygw => Source::Install("github.com/versity/versitygw/cmd/versitygw"),
             Self::Minio => Source::Install("github.com/minio/minio"),
             Self::Kubeconform => Source::Install("github.com/yannh/kubeconform/cmd/kubeconform"),
+            Self::Kwok => Source::Install("sigs.k8s.io/kwok/cmd/kwok"),
         }
     }
 
@@ -159,7 +166,7 @@ impl Tool {
             Self::KubeApiserver => 110,
             Self::Coredns => 60,
             Self::Helm => 45,
-            Self::Minio => 100,
+            Self::Kwok | Self::Minio => 100,
             Self::Versitygw => 45,
             Self::Etcd => 30,
             _ => 12,
@@ -180,7 +187,7 @@ impl Tool {
             Self::Helm => Some((&["version", "--short"], "v4.".to_owned())),
             Self::Coredns => Some((&["-version"], format!("CoreDNS-{}", minor(COREDNS)?))),
             Self::Versitygw => Some((&["--version"], format!(": v{VERSITYGW}"))),
-            Self::Minio | Self::Kubeconform => None,
+            Self::Minio | Self::Kubeconform | Self::Kwok => None,
             _ => Some((
                 &["--version"],
                 format!("Kubernetes v{}", minor(KUBERNETES)?),
@@ -215,7 +222,7 @@ mod tests {
 
     #[test]
     fn names_lead_back_to_their_tools() {
-        for tool in Tool::ALL {
+        for tool in Tool::ALL.into_iter().chain([Tool::Kwok]) {
             assert_eq!(Tool::named(tool.name()), Some(tool));
         }
         assert_eq!(Tool::named("sh"), None);

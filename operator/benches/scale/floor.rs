@@ -1,0 +1,128 @@
+//! What the servers take at least: the objects of as many gateways created by a client that does nothing else, until
+//! their pods are ready, and after that the calls to S3, IAM and PostgreSQL.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use crds::{ClassSnapshot, FileGateway};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Api, PostParams};
+use kube::runtime::watcher::Event;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, ResourceExt};
+use operator::meta::{Owner, managed_selector};
+
+use crate::calls::Calls;
+use crate::field::{Field, namespace};
+use crate::gateways::{AT_ONCE, all_ready, apply, gateway, name};
+use crate::objects::Pattern;
+use crate::program::Program;
+use crate::report::{Progress, Report};
+use crate::settings::Settings;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Measures both, on servers that nobody has used before; answers their sum.
+pub async fn measure(settings: &Settings, report: &mut Report) -> anyhow::Result<Duration> {
+    let count = settings.gateways;
+    let field = Field::start("floor", count).await?;
+    let (pattern, class) = pattern(settings, &field).await?;
+    report.add(
+        "objects of a gateway, itself left out",
+        pattern.len().to_string(),
+    );
+
+    let began = Instant::now();
+    let (owners, ()) = tokio::try_join!(
+        objects(&field.client, count, &pattern),
+        available(&field.client, (count + 1) * pattern.deployments),
+    )?;
+    let objects = began.elapsed();
+    report.time("floor: the objects, until their pods are ready", objects);
+
+    let calls = Calls::new(&field.client, &class).await?;
+    let began = Instant::now();
+    make_calls(&calls, &owners).await?;
+    let outside = began.elapsed();
+    report.time("floor: the calls to S3, IAM and PostgreSQL", outside);
+    field.stop().await?;
+    Ok(objects + outside)
+}
+
+/// What the operator makes of one gateway, and the class as it sees it; it is stopped again.
+async fn pattern(settings: &Settings, field: &Field) -> anyhow::Result<(Pattern, ClassSnapshot)> {
+    let number = settings.gateways;
+    let program = Program::start(settings, field, "operator").await?;
+    apply(&field.client, number..number + 1).await?;
+    all_ready(&field.client, 1).await?;
+    program.stop().await?;
+    let made = Api::<FileGateway>::namespaced(field.client.clone(), &namespace(number))
+        .get(&name(number))
+        .await?;
+    let owner = Owner::of(&made).context("no owner")?;
+    let class = made.status.and_then(|status| status.class);
+    let pattern = Pattern::of(&field.client, owner).await?;
+    Ok((pattern, class.context("no class in the status")?))
+}
+
+async fn objects(client: &Client, count: usize, pattern: &Pattern) -> anyhow::Result<Vec<Owner>> {
+    stream::iter(0..count)
+        .map(|number| async move {
+            let made = Api::<FileGateway>::namespaced(client.clone(), &namespace(number))
+                .create(&PostParams::default(), &gateway(number)?)
+                .await?;
+            let owner = Owner::of(&made).context("no owner")?;
+            pattern.make(client, &owner).await?;
+            anyhow::Ok(owner)
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+/// Waits until so many Deployments have all their pods.
+async fn available(client: &Client, count: usize) -> anyhow::Result<()> {
+    let api: Api<Deployment> = Api::all(client.clone());
+    let managed = watcher::Config::default().labels(&managed_selector());
+    let mut stream = std::pin::pin!(watcher(api, managed).default_backoff());
+    let mut progress = Progress::new("floor: Deployments available:", count);
+    let mut ready = HashSet::new();
+    while ready.len() < count {
+        let Ok(event) = tokio::time::timeout(PATIENCE, stream.next()).await else {
+            bail!(
+                "{} of {count} Deployments are available, and no more become so",
+                ready.len()
+            );
+        };
+        if let Event::Apply(deployment) | Event::InitApply(deployment) =
+            event.context("the watch ended")??
+        {
+            let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas);
+            let available = deployment
+                .status
+                .as_ref()
+                .and_then(|status| status.available_replicas);
+            if available.is_some() && available == wanted {
+                ready.insert(deployment.name_any());
+            }
+        }
+        progress.at(ready.len());
+    }
+    Ok(())
+}
+
+async fn make_calls(calls: &Calls, owners: &[Owner]) -> anyhow::Result<()> {
+    let mut progress = Progress::new("floor: gateways called for:", owners.len());
+    let mut done = 0;
+    let mut made = stream::iter(owners)
+        .map(|owner| calls.make(owner))
+        .buffer_unordered(AT_ONCE);
+    while let Some(outcome) = made.next().await {
+        outcome?;
+        done += 1;
+        progress.at(done);
+    }
+    Ok(())
+}

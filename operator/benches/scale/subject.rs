@@ -1,0 +1,73 @@
+//! The operator under the same load, and what becomes of it after that.
+
+use std::time::{Duration, Instant};
+
+use crate::field::Field;
+use crate::gateways::{all_ready, apply};
+use crate::program::Program;
+use crate::report::Report;
+use crate::settings::Settings;
+use crate::{repair, settled, takeover};
+
+/// Measures everything, beside the `floor` where it is known.
+pub async fn measure(
+    settings: &Settings,
+    floor: Option<Duration>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let count = settings.gateways;
+    let field = Field::start("operator", count).await?;
+    let program = Program::start(settings, &field, "operator").await?;
+    let empty = program.resident()?;
+
+    let before = field.processor_seconds()?;
+    let began = Instant::now();
+    tokio::try_join!(
+        apply(&field.client, 0..count),
+        all_ready(&field.client, count)
+    )?;
+    let took = began.elapsed();
+    report.time(
+        format!("{count} gateways applied at once, until all are ready"),
+        took,
+    );
+    if let Some(floor) = floor {
+        let ratio = took.as_secs_f64() / floor.as_secs_f64();
+        report.time("floor, both together", floor);
+        report.add(
+            "through the floor (goal: at most 1.3)",
+            format!("{ratio:.2}"),
+        );
+    }
+    let usage = program.usage()?;
+    report.add(
+        "processor time of the operator",
+        format!("{:.1} s", usage.seconds),
+    );
+    for ((name, before), (_, after)) in before.into_iter().zip(field.processor_seconds()?) {
+        report.add(
+            format!("processor time of {name}"),
+            format!("{:.1} s", after - before),
+        );
+    }
+    report.add("memory of the operator without a gateway", mebibytes(empty));
+    report.add("at most until all were ready", mebibytes(usage.peak));
+
+    settled::measure(settings, &field, &program, report).await?;
+    report.add(
+        "memory after that (goal: at most 64 MiB)",
+        mebibytes(program.resident()?),
+    );
+    repair::measure(count, &field, report).await?;
+    let program = takeover::measure(settings, &field, program, report).await?;
+    report.add(
+        "memory of the second operator",
+        mebibytes(program.resident()?),
+    );
+    program.stop().await?;
+    field.stop().await
+}
+
+fn mebibytes(amount: f64) -> String {
+    format!("{amount:.1} MiB")
+}
