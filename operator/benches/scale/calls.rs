@@ -94,7 +94,7 @@ impl Calls {
         let second = names::second_role(&owner.namespace, &owner.name, &owner.uid);
         let comment = format!("{OWNER_MARK}={}", owner.uid);
         let password = Sensitive::new(owner.uid.clone());
-        let mut admin = Admin::connect(&self.postgres).await?;
+        let mut admin = Admin::connect(&self.postgres, &Metrics::default()).await?;
         admin.role(&name).await?;
         admin.role(&second).await?;
         admin.database(&name).await?;
@@ -107,7 +107,7 @@ impl Calls {
             password,
             ..self.postgres.clone()
         };
-        anyhow::ensure!(login.works_for(&name).await?, "the login does not work");
+        anyhow::ensure!(admin.accepts(&login, &name).await?, "the login does not work");
         Ok(())
     }
 }
