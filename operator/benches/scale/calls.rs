@@ -39,7 +39,7 @@ impl Calls {
         let context = Context::new(client.clone(), config, Metrics::default());
         Ok(Self {
             s3: context.s3(class).await?,
-            iam: context.iam(class).await?,
+            iam: context.iam(class).await?.context("no IAM")?,
             postgres: context.postgres(class).await?.context("no PostgreSQL")?,
         })
     }
@@ -107,7 +107,10 @@ impl Calls {
             password,
             ..self.postgres.clone()
         };
-        anyhow::ensure!(admin.accepts(&login, &name).await?, "the login does not work");
+        anyhow::ensure!(
+            admin.accepts(&login, &name).await?,
+            "the login does not work"
+        );
         Ok(())
     }
 }

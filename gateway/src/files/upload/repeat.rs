@@ -33,7 +33,7 @@ const KEEP: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub enum Repeat {
     /// It was not carried out yet, and is this caller's to carry out.
-    First(KeyHold),
+    First(Box<KeyHold>),
     /// It was carried out before.
     Again(Earlier),
 }
@@ -76,7 +76,7 @@ impl Files {
             holder: Uuid::new_v4(),
         };
         match self.catalog.claim(request.clone(), LEASE, KEEP).await? {
-            Claim::Granted => Ok(Repeat::First(KeyHold::new(self.clone(), request))),
+            Claim::Granted => Ok(Repeat::First(Box::new(KeyHold::new(self.clone(), request)))),
             Claim::Busy => Err(FilesError::KeyInUse),
             Claim::Answered(answered) => Ok(Repeat::Again(Earlier {
                 answer: answered.answer,

@@ -73,7 +73,7 @@ impl UploadApi {
         let key = match key {
             None => None,
             Some(key) => match state.files.begin_repeatable(&caller.0, key).await? {
-                Repeat::First(hold) => Some(hold),
+                Repeat::First(hold) => Some(*hold),
                 Repeat::Again(earlier) => return Ok(replay(earlier, form).await?),
             },
         };
