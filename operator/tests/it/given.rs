@@ -6,7 +6,9 @@ use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret};
 use kube::api::Api;
 use serde_json::json;
 
-use crate::backends::{database_exists, execute, variable};
+use sqlx::Executor;
+
+use crate::backends::{database_exists, execute, get, postgres, put, s3, variable};
 use crate::bed::Bed;
 
 async fn template(bed: &Bed) -> PodTemplateSpec {
@@ -84,5 +86,45 @@ async fn a_given_database_is_used_and_never_touched() {
     assert!(database_exists(&name).await);
     assert!(secrets.get_opt("own").await.unwrap().is_some());
     execute(format!("DROP DATABASE {name}")).await;
+    operator.stop().await;
+}
+
+/// As docs/operator.md says it is done.
+#[tokio::test]
+async fn what_was_kept_is_taken_up_again() {
+    let (bed, operator) = Bed::with_operator("kept").await;
+    bed.create("files", json!({})).await.unwrap();
+    bed.ready("files").await;
+    let status = bed.status("files").await;
+    let (bucket, database) = (status.bucket.unwrap().name, status.database.unwrap().name);
+    let key = bed.secret("files-s3").await;
+    let former = s3(&key["access-key-id"], &key["secret-access-key"]);
+    put(&former, &bucket, "a").await.unwrap();
+    let url = bed.secret("files-database").await["url"].clone();
+    let mut session = postgres(&url, None).await.unwrap();
+    session.execute("CREATE TABLE kept (id int)").await.unwrap();
+    drop(session);
+    bed.delete("files").await;
+    bed.gone("files").await;
+    let note = bed.event("files", "Retained").await;
+    assert!(note.contains(&bucket) && note.contains(&database), "{note}");
+
+    execute(format!("ALTER ROLE {database} LOGIN PASSWORD 'anew'")).await;
+    let (_, server) = url.rsplit_once('@').unwrap();
+    let own = format!("postgres://{database}:anew@{server}");
+    bed.apply_secret(&bed.namespace, "own", json!({"url": own}))
+        .await;
+    // Of another name, since nobody collects here what the first one owned.
+    let again = json!({
+        "bucket": {"name": bucket, "adopt": true},
+        "database": {"type": "Secret", "secretRef": {"name": "own"}},
+    });
+    bed.create("again", again).await.unwrap();
+    bed.ready("again").await;
+    let key = bed.secret("again-s3").await;
+    let client = s3(&key["access-key-id"], &key["secret-access-key"]);
+    assert_eq!(get(&client, &bucket, "a").await.unwrap(), b"hello");
+    let mut session = postgres(&own, None).await.unwrap();
+    session.execute("SELECT id FROM kept").await.unwrap();
     operator.stop().await;
 }
