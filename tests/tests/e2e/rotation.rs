@@ -43,6 +43,10 @@ async fn everything_is_replaced_and_no_request_fails() {
         &["secretDelaySeconds=20"],
     );
     let (before, pods_before) = (held(), pods());
+    // On a cluster where this ran already, a former signing key is good for hours, and the next one has to
+    // wait for its end.
+    let at_rest = REPLACED.map(|(name, _)| settled(name).is_some());
+    assert!(at_rest[0], "the S3 key is being replaced already");
     let former = s3_with(&before[0], &secret("acme", "files-s3", "secret-access-key"));
     former
         .head_bucket()
@@ -64,7 +68,8 @@ async fn everything_is_replaced_and_no_request_fails() {
     let limit = Duration::from_secs(180);
     eventually("all are new", limit, async || {
         let held = held();
-        let new = held.iter().zip(&before).all(|(new, old)| new != old);
+        let mut all = held.iter().zip(&before).zip(at_rest);
+        let new = all.all(|((new, old), at_rest)| new != old || !at_rest);
         new.then_some(())
     })
     .await;
