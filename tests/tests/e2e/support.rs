@@ -77,13 +77,19 @@ pub fn upgrade(chart: &Path, values: &[&str]) {
     assert!(output.status.success(), "{complaint}");
 }
 
-/// The names of the pods of a namespace that fit `selector` and are ready.
+/// The names of the pods of a namespace that fit `selector`, are ready and not on their way out.
 pub fn ready_pods(namespace: &str, selector: &str) -> Vec<String> {
-    let ready = "jsonpath={range .items[?(@.status.containerStatuses[0].ready==true)]}\
-                 {.metadata.name} {end}";
-    let pods = kubectl(&["get", "pods", "-n", namespace, "-l", selector, "-o", ready]);
-    let pods = pods.unwrap_or_default();
-    pods.split_whitespace().map(str::to_owned).collect()
+    let pods = kubectl(&["get", "pods", "-n", namespace, "-l", selector, "-o", "json"]);
+    let pods: Value = serde_json::from_str(&pods.unwrap_or_default()).unwrap_or_default();
+    let stays = |pod: &&Value| {
+        let ready = &pod["status"]["containerStatuses"][0]["ready"];
+        *ready == true && pod["metadata"]["deletionTimestamp"].is_null()
+    };
+    let all = pods["items"].as_array().into_iter().flatten();
+    let names = all
+        .filter(stays)
+        .filter_map(|pod| pod["metadata"]["name"].as_str());
+    names.map(str::to_owned).collect()
 }
 
 pub fn object(kind: &str, namespace: &str, name: &str) -> Option<Value> {
