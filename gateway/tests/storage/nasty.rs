@@ -150,6 +150,27 @@ async fn unusual_videos_become_playable(world: Arc<World>) {
     }
 }
 
+/// A few hundred bytes of AVI that claim to be of this size: in its format (BITMAPINFOHEADER), and in the
+/// frame of each JPEG (SOF0; ITU-T T.81, B.2.2).
+fn claiming(width: u16, height: u16) -> Bytes {
+    let small = lavfi("color=size=16x16:rate=1:duration=1");
+    let small = [&small[..], &["-c:v", "mjpeg", "-pix_fmt", "yuvj444p"]].concat();
+    let mut bytes = make("x.avi", &small).to_vec();
+    let format = bytes.windows(4).position(|word| word == b"strf").unwrap();
+    bytes[format + 12..format + 16].copy_from_slice(&u32::from(width).to_le_bytes());
+    bytes[format + 16..format + 20].copy_from_slice(&u32::from(height).to_le_bytes());
+    let markers = bytes.windows(2).enumerate();
+    let frames: Vec<usize> = markers
+        .filter_map(|(at, word)| (word == b"\xff\xc0").then_some(at))
+        .collect();
+    assert!(!frames.is_empty());
+    for frame in frames {
+        bytes[frame + 5..frame + 7].copy_from_slice(&height.to_be_bytes());
+        bytes[frame + 7..frame + 9].copy_from_slice(&width.to_be_bytes());
+    }
+    bytes.into()
+}
+
 async fn harmful_videos_fail_with_a_reason(world: Arc<World>) {
     let years = [
         "-vf",
@@ -161,8 +182,6 @@ async fn harmful_videos_fail_with_a_reason(world: Arc<World>) {
         "-c:v",
         "libx264",
     ];
-    let thin = lavfi("color=size=2x65000:rate=1:duration=1");
-    let thin = [&thin[..], &["-c:v", "mjpeg", "-pix_fmt", "yuvj444p"]].concat();
     let cases = [
         (
             "magicyuv",
@@ -175,7 +194,12 @@ async fn harmful_videos_fail_with_a_reason(world: Arc<World>) {
             "Codec (ffv1) not on whitelist",
         ),
         ("years", picture(&years, "x.mkv"), "it says that it lasts"),
-        ("thin", make("x.avi", &thin), "its picture is 2 x 65000"),
+        ("thin", claiming(1, 65_535), "its picture is 1 x 65535"),
+        (
+            "a bomb",
+            claiming(16_000, 16_000),
+            "its picture is 16000 x 16000",
+        ),
         (
             "a playlist",
             disguised("#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n"),
