@@ -11,7 +11,7 @@ use kube::runtime::controller::Controller;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 
-use super::watch::{SECRET_FIELDS, changes, first_list, watch};
+use super::watch::{SECRET_FIELDS, first_list, watch};
 use crate::class;
 use crate::context::Context;
 use crate::health::Readiness;
@@ -37,7 +37,7 @@ pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<Fi
     let secrets: Api<PartialObjectMeta<Secret>> =
         Api::namespaced(context.client.clone(), &context.config.operator_namespace);
     controller.watches_stream(
-        changes(secrets, watcher::Config::default().fields(SECRET_FIELDS)),
+        watch(secrets, watcher::Config::default().fields(SECRET_FIELDS)).touched_objects(),
         move |secret| {
             naming(&store, &secret.name_any())
                 .iter()

@@ -26,13 +26,13 @@ use kube::runtime::{WatchStreamExt, predicates, watcher};
 use super::classes::naming;
 use super::gather::{Patience, gathered};
 use super::watch::{
-    SECRET_FIELDS, api, changes, changes_once_served, drift, first_list, names, namespaces, watch,
+    SECRET_FIELDS, api, changes_once_served, drift, first_list, names, namespaces, watch,
 };
-use crate::context::Context;
+use crate::context::{Context, Stores};
 use crate::gateway::key_secret;
 use crate::health::Readiness;
 use crate::meta::{instance_of, managed_selector};
-use crate::optional::{HTTP_ROUTE, POD_MONITOR, SERVICE_MONITOR};
+use crate::optional::{HTTP_ROUTE, OptionalKind, POD_MONITOR, SERVICE_MONITOR};
 
 /// Reconciles at once: enough to hide the latency of a thousand gateways, few enough for the
 /// servers behind them.
@@ -43,12 +43,8 @@ const PATIENCE: Patience = Patience {
     most: Duration::from_secs(1),
 };
 
-/// The controller of FileGateways; `classes` tells which Secrets are a class's.
-pub fn controller(
-    context: &Arc<Context>,
-    classes: Store<FileGatewayClass>,
-    readiness: Readiness,
-) -> Controller<FileGateway> {
+/// The controller of FileGateways.
+pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<FileGateway> {
     let (store, writer) = reflector::store();
     let main = watch(api::<FileGateway>(context), watcher::Config::default());
     let (seen, noting) = (store.clone(), context.clone());
@@ -63,7 +59,7 @@ pub fn controller(
         .applied_objects()
         .predicate_filter(relevant, Default::default());
     let settings = ControllerConfig::default().concurrency(CONCURRENCY);
-    let around = around(context, &store, classes);
+    let around = around(context, &store);
     Controller::for_stream(main, store)
         .with_config(settings)
         .reconcile_on(gathered(around, PATIENCE))
@@ -73,8 +69,15 @@ pub fn controller(
 fn around(
     context: &Arc<Context>,
     store: &Store<FileGateway>,
-    classes: Store<FileGatewayClass>,
 ) -> impl Stream<Item = ObjectRef<FileGateway>> + Send + 'static {
+    // Passes read these, so they are kept by the watches that wake them.
+    let (classes, classes_writer) = reflector::store();
+    let (in_namespaces, namespaces_writer) = reflector::store();
+    // A process leads once.
+    let _ = context.stores.set(Stores {
+        classes: classes.clone(),
+        namespaces: in_namespaces,
+    });
     let managed = || watcher::Config::default().labels(&managed_selector());
     let operator_namespace = context.config.operator_namespace.clone();
     let all_classes: Api<FileGatewayClass> = Api::all(context.client.clone());
@@ -86,37 +89,31 @@ fn around(
         wakes(names::<ServiceAccount>(context, managed()), owners),
         wakes(names::<ConfigMap>(context, managed()), owners),
         wakes(
-            drift(api::<HorizontalPodAutoscaler>(context), managed()),
+            drift::<HorizontalPodAutoscaler>(context, managed()),
             labelled,
         ),
-        wakes(
-            drift(api::<PodDisruptionBudget>(context), managed()),
-            labelled,
-        ),
-        wakes(drift(api::<NetworkPolicy>(context), managed()), labelled),
-        wakes(drift(api::<Ingress>(context), managed()), labelled),
+        wakes(drift::<PodDisruptionBudget>(context, managed()), labelled),
+        wakes(drift::<NetworkPolicy>(context, managed()), labelled),
+        wakes(drift::<Ingress>(context, managed()), labelled),
         // Its status says whether it is accepted.
-        wakes(
-            changes_once_served(context, HTTP_ROUTE, managed()),
-            labelled,
-        ),
-        wakes(
-            changes_once_served(context, SERVICE_MONITOR, managed()),
-            labelled,
-        ),
-        wakes(
-            changes_once_served(context, POD_MONITOR, managed()),
-            labelled,
-        ),
+        optional(context, store, HTTP_ROUTE),
+        optional(context, store, SERVICE_MONITOR),
+        optional(context, store, POD_MONITOR),
         // Claims have no owner reference.
         wakes(names::<PersistentVolumeClaim>(context, managed()), labelled),
         wakes(
-            changes(all_classes, watcher::Config::default())
+            watch(all_classes, watcher::Config::default())
+                .modify(|class| class.managed_fields_mut().clear())
+                .reflect(classes_writer)
+                .touched_objects()
                 .predicate_filter(predicates::generation, Default::default()),
             move |class| of_class(&by_class, &class.name_any()),
         ),
         wakes(
-            changes(all_namespaces, namespaces(context))
+            watch(all_namespaces, namespaces(context))
+                .modify(|namespace| namespace.managed_fields_mut().clear())
+                .reflect(namespaces_writer)
+                .touched_objects()
                 .predicate_filter(predicates::labels, Default::default()),
             move |namespace| {
                 let name = namespace.name_any();
@@ -131,6 +128,23 @@ fn around(
             move |secret| of_secret(&by_secret, &classes, &operator_namespace, &secret),
         ),
     ])
+}
+
+/// Those whose object of `kind` changes, and all of them once the cluster has such objects.
+fn optional(
+    context: &Arc<Context>,
+    store: &Store<FileGateway>,
+    kind: OptionalKind,
+) -> BoxStream<'static, ObjectRef<FileGateway>> {
+    let managed = watcher::Config::default().labels(&managed_selector());
+    let all = store.clone();
+    wakes(
+        changes_once_served(context, kind, managed),
+        move |change| match change {
+            Some(object) => labelled(object).into_iter().collect(),
+            None => select(&all, |_| true),
+        },
+    )
 }
 
 /// The gateways that each of `changes` is about, as `of` tells.

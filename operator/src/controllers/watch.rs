@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
@@ -44,21 +45,36 @@ where
     })
 }
 
-/// Every object as it is, and then what becomes of it.
+/// Every object of a kind as it is, and then what becomes of it; passes get to know of it, too.
 pub fn changes<K>(
+    context: &Arc<Context>,
     api: Api<K>,
     config: watcher::Config,
 ) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
 where
-    K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
+    K: Resource<DynamicType = ()> + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
 {
-    watch(api, config).touched_objects()
+    known(
+        context.clone(),
+        K::kind(&()).into_owned(),
+        watch(api, config),
+    )
+    .touched_objects()
+}
+
+/// Lets passes know what a watch of `kind` tells.
+fn known<K: Resource>(
+    context: Arc<Context>,
+    kind: String,
+    events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
+) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static {
+    events.inspect_ok(move |event| context.known.note(&kind, event))
 }
 
 /// [`changes`] of a kind in the watched part of the cluster: names, labels and owners only, since nothing
 /// else of the objects is sent.
 pub fn names<K>(
-    context: &Context,
+    context: &Arc<Context>,
     config: watcher::Config,
 ) -> impl Stream<Item = Result<PartialObjectMeta<K>, watcher::Error>> + Send + 'static
 where
@@ -69,7 +85,7 @@ where
         + Sync
         + 'static,
 {
-    changes(api(context), config)
+    changes(context, api(context), config)
 }
 
 /// Every object as it is, and then what becomes of it but for its status, which somebody else keeps
@@ -78,34 +94,52 @@ where
 /// Turned down: kube's predicates. They take the deletion of an object that did not change otherwise
 /// for no change.
 pub fn drift<K>(
-    api: Api<K>,
+    context: &Arc<Context>,
     config: watcher::Config,
 ) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
 where
-    K: Resource + Clone + Debug + serde::de::DeserializeOwned + serde::Serialize + Send + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + serde::de::DeserializeOwned
+        + serde::Serialize
+        + Send
+        + 'static,
 {
     let mut seen = Seen::default();
-    watch(api, config).try_filter_map(move |event| std::future::ready(Ok(seen.news(event))))
+    let events = watch(api::<K>(context), config);
+    known(context.clone(), K::kind(&()).into_owned(), events)
+        .try_filter_map(move |event| std::future::ready(Ok(seen.news(event))))
 }
 
 /// [`changes`] of a kind that the cluster may get later, or never. Where it is missing, it is looked
-/// for from time to time; a watch of it would only fail.
+/// for from time to time; a watch of it would only fail. An item without an object tells that it is there.
 pub fn changes_once_served(
-    context: &Context,
+    context: &Arc<Context>,
     kind: OptionalKind,
     config: watcher::Config,
-) -> impl Stream<Item = Result<DynamicObject, watcher::Error>> + Send + 'static {
-    let client = context.client.clone();
+) -> impl Stream<Item = Result<Option<DynamicObject>, watcher::Error>> + Send + 'static {
+    let context = context.clone();
     let api = match &context.config.watch_namespace {
-        Some(namespace) => kind.api(&client, namespace),
-        None => Api::all_with(client.clone(), &kind.resource()),
+        Some(namespace) => kind.api(&context.client, namespace),
+        None => Api::all_with(context.client.clone(), &kind.resource()),
     };
+    let looking = context.clone();
     let served = async move {
-        while !matches!(kind.is_served(&client).await, Ok(true)) {
+        loop {
+            if let Ok(served) = kind.is_served(&looking.client).await {
+                looking.served.note(kind, served);
+                if served {
+                    return Ok(None);
+                }
+            }
             tokio::time::sleep(MISSING_KIND).await;
         }
     };
-    stream::once(served).flat_map(move |()| changes(api.clone(), config.clone()))
+    let changes = known(context, kind.kind.into(), watch(api, config))
+        .touched_objects()
+        .map_ok(Some);
+    stream::once(served).chain(changes)
 }
 
 /// Hashes of objects by namespace and name.

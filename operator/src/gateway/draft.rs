@@ -13,34 +13,52 @@ use crate::meta::{MANAGER, Owner};
 pub struct Draft {
     api: Api<FileGateway>,
     owner: Owner,
-    status: Mutex<FileGatewayStatus>,
+    status: Mutex<Both>,
+}
+
+struct Both {
+    /// As it is to be.
+    next: FileGatewayStatus,
+    /// As it is on the API server.
+    written: FileGatewayStatus,
 }
 
 impl Draft {
     /// Starts from the status that `gateway` has.
     pub fn new(client: &Client, gateway: &FileGateway, owner: &Owner) -> Self {
+        let status = gateway.status.clone().unwrap_or_default();
         Self {
             api: Api::namespaced(client.clone(), &owner.namespace),
             owner: owner.clone(),
-            status: Mutex::new(gateway.status.clone().unwrap_or_default()),
+            status: Mutex::new(Both {
+                next: status.clone(),
+                written: status,
+            }),
         }
     }
 
-    /// The status as it is on the API server.
+    /// The status with all that was changed and noted.
     pub async fn read(&self) -> FileGatewayStatus {
-        self.status.lock().await.clone()
+        self.status.lock().await.next.clone()
     }
 
-    /// Applies `change` and writes the outcome if it differs.
+    /// Applies `change`, to be written with the next one: for what would be found out again if this were
+    /// the end.
+    pub async fn note(&self, change: impl FnOnce(&mut FileGatewayStatus)) {
+        change(&mut self.status.lock().await.next);
+    }
+
+    /// Applies `change` and writes the outcome if it differs; answers whether it does.
     ///
     /// # Errors
     /// When the API server refuses; the draft is as before then.
-    pub async fn change(&self, change: impl FnOnce(&mut FileGatewayStatus)) -> Result<(), Error> {
+    pub async fn change(&self, change: impl FnOnce(&mut FileGatewayStatus)) -> Result<bool, Error> {
         let mut status = self.status.lock().await;
-        let mut next = status.clone();
+        let mut next = status.next.clone();
         change(&mut next);
-        if next == *status {
-            return Ok(());
+        if next == status.written {
+            status.next = next;
+            return Ok(false);
         }
         // The UID keeps this from reaching a namesake that was made in the meantime.
         let body = json!({
@@ -57,7 +75,8 @@ impl Draft {
             )
             .await
             .map_err(Error::api("write the status"))?;
-        *status = next;
-        Ok(())
+        status.written.clone_from(&next);
+        status.next = next;
+        Ok(true)
     }
 }

@@ -3,9 +3,10 @@
 //! ```text
 //! reconcile
 //! ├─ provision
-//! │  ├─ dereference    read the class, the namespace, the auth Secret
+//! │  ├─ dereference    the class, the namespace, Secrets that the spec names
 //! │  ├─ validate       → Plan; nobody reads the spec after this
-//! │  ├─ steps/*        the outside world, independent ones side by side
+//! │  ├─ look           is the last look at the outside world still good?
+//! │  ├─ steps/*        if not, the outside world, independent ones side by side
 //! │  ├─ build/*        Plan → Kubernetes objects, pure
 //! │  ├─ workload       write them, look how they do
 //! │  └─ update_status  conditions and events
@@ -21,6 +22,9 @@ mod draft;
 mod error;
 mod exposure;
 mod given;
+mod intend;
+mod look;
+mod outcome;
 mod pause;
 mod provision;
 mod reconcile;

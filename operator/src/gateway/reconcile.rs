@@ -47,6 +47,7 @@ pub async fn reconcile(gateway: Arc<FileGateway>, context: Arc<Context>) -> Resu
         .filter(|live| live.uid().as_deref() == Some(owner.uid.as_str()));
     let Some(gateway) = gateway else {
         context.backoff.settled(&key);
+        context.outside.forget(&owner.uid);
         pass.ended(Outcome::Settled);
         return Ok(Action::await_change());
     };

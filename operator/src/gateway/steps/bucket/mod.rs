@@ -7,7 +7,7 @@
 mod settings;
 
 use crds::conditions::{BUCKET_READY, Finding, reason};
-use crds::{BucketStatus, ClassSnapshot, DeletionPolicy};
+use crds::{BucketStatus, ClassSnapshot, DeletionPolicy, FileGatewayStatus};
 
 use super::{Fate, Step, StepError};
 use crate::context::Context;
@@ -44,7 +44,7 @@ pub async fn ensure(step: &Step<'_>) -> Result<Finding, StepError> {
 
 async fn create(step: &Step<'_>, s3: &S3) -> Result<Finding, StepError> {
     // Two gateways that name the same bucket must not both find it absent.
-    let _turn = step.context.creating_bucket.lock().await;
+    let _turn = step.context.creating(&step.plan.bucket).await;
     let bucket = &step.plan.bucket;
     if let Some(tags) = s3.tags(bucket).await? {
         return existing(step, s3, tags).await;
@@ -78,11 +78,11 @@ async fn existing(step: &Step<'_>, s3: &S3, tags: Tags) -> Result<Finding, StepE
     match tags.get(OWNER_MARK) {
         Some(uid) if *uid == plan.owner.uid => {
             let created = !plan.adopt;
-            remember(step, |status| {
+            note(step, |status| {
                 status.created = created;
                 status.creating = false;
             })
-            .await?;
+            .await;
             Ok(ready(step))
         }
         Some(_) => {
@@ -122,11 +122,11 @@ async fn existing(step: &Step<'_>, s3: &S3, tags: Tags) -> Result<Finding, StepE
 async fn own(step: &Step<'_>, s3: &S3, tags: Tags) -> Result<Finding, StepError> {
     let bucket = &step.plan.bucket;
     s3.set_tags(bucket, &marked(tags, &step.plan.owner)).await?;
-    remember(step, |status| {
+    note(step, |status| {
         status.created = true;
         status.creating = false;
     })
-    .await?;
+    .await;
     let note = format!(
         "created bucket {bucket} at {}",
         step.plan.class.object_store.endpoint
@@ -173,18 +173,26 @@ fn marked(mut tags: Tags, owner: &Owner) -> Tags {
     tags
 }
 
+/// Writes down what must be known before what comes next is done.
 async fn remember(
     step: &Step<'_>,
     change: impl FnOnce(&mut BucketStatus),
 ) -> Result<(), StepError> {
-    step.draft
-        .change(|status| {
-            if let Some(bucket) = &mut status.bucket {
-                change(bucket);
-            }
-        })
-        .await?;
+    step.draft.change(of_bucket(change)).await?;
     Ok(())
+}
+
+/// Notes what the bucket's tag says as well, so that it may be forgotten.
+async fn note(step: &Step<'_>, change: impl FnOnce(&mut BucketStatus)) {
+    step.draft.note(of_bucket(change)).await;
+}
+
+fn of_bucket(change: impl FnOnce(&mut BucketStatus)) -> impl FnOnce(&mut FileGatewayStatus) {
+    |status| {
+        if let Some(bucket) = &mut status.bucket {
+            change(bucket);
+        }
+    }
 }
 
 /// Deletes the bucket when `policy`, status and tag all allow it; else takes our mark off, so that

@@ -74,7 +74,7 @@ impl Held {
             annotations.insert(FORMER.into(), former.clone());
         }
         let owner = &step.plan.owner;
-        secrets::keep(&step.context.client, owner, name, &data, annotations).await?;
+        secrets::keep(step.context.cluster(), owner, name, &data, annotations).await?;
         Ok(())
     }
 
