@@ -33,6 +33,7 @@ pub mod sensitive;
 pub mod shutdown;
 pub mod telemetry;
 pub mod usage;
+pub mod writes;
 
 pub use check::{CheckError, check};
 pub use config::Config;

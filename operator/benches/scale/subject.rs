@@ -7,7 +7,10 @@ use crate::gateways::{all_ready, apply};
 use crate::program::Program;
 use crate::report::Report;
 use crate::settings::Settings;
+use crate::settled::{CALLS, REMOTE};
 use crate::{repair, settled, takeover};
+
+const PASSES: &str = "filegateway_operator_reconciles_total";
 
 /// Measures everything, beside the `floor` where it is known.
 pub async fn measure(
@@ -39,6 +42,7 @@ pub async fn measure(
             format!("{ratio:.2}"),
         );
     }
+    calls(count, &program, report).await?;
     let usage = program.usage()?;
     report.add(
         "processor time of the operator",
@@ -66,6 +70,29 @@ pub async fn measure(
     );
     program.stop().await?;
     field.stop().await
+}
+
+/// What the operator did for one gateway.
+async fn calls(count: usize, program: &Program, report: &mut Report) -> anyhow::Result<()> {
+    let each = |all: f64| format!("{:.1}", all / count as f64);
+    let passes = program.metric(PASSES, &["kind=\"FileGateway\""]).await?;
+    report.add("passes over a gateway", each(passes));
+    for verb in ["read", "create", "patch"] {
+        let calls = program
+            .metric(CALLS, &[&format!("verb=\"{verb}\"")])
+            .await?;
+        report.add(
+            format!("calls to kube-apiserver for it: {verb}"),
+            each(calls),
+        );
+    }
+    for system in ["s3", "iam", "sql"] {
+        let calls = program
+            .metric(REMOTE, &[&format!("system=\"{system}\"")])
+            .await?;
+        report.add(format!("calls for it: {system}"), each(calls));
+    }
+    Ok(())
 }
 
 fn mebibytes(amount: f64) -> String {

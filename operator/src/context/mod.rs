@@ -25,6 +25,7 @@ use crate::remote::postgres::Login;
 use crate::remote::s3::S3;
 use crate::secrets::SecretError;
 use crate::usage::Usage;
+use crate::writes::Writes;
 use class_secrets::ClassSecrets;
 
 /// One per process.
@@ -49,6 +50,8 @@ pub struct Context {
     pub stores: OnceLock<Stores>,
     /// What was found outside of the cluster.
     pub outside: Outside,
+    /// FileGateways as they were written last.
+    pub writes: Writes,
     class_secrets: ClassSecrets,
     creating_bucket: [tokio::sync::Mutex<()>; TURNS],
     clients: Clients,
@@ -86,6 +89,7 @@ impl Context {
             served: Served::default(),
             stores: OnceLock::new(),
             outside: Outside::default(),
+            writes: Writes::default(),
             class_secrets: ClassSecrets::default(),
             creating_bucket: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             clients: Clients::default(),

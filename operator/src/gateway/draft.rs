@@ -1,17 +1,18 @@
 //! A status on its way: changed by several steps, written only when it differs.
 
 use crds::{FileGateway, FileGatewayStatus};
+use kube::Resource;
 use kube::api::{Api, Patch, PatchParams};
-use kube::{Client, Resource};
 use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::error::Error;
+use crate::context::Context;
 use crate::meta::{MANAGER, Owner};
 
 /// The status of one gateway during one reconcile.
-pub struct Draft {
-    api: Api<FileGateway>,
+pub struct Draft<'a> {
+    context: &'a Context,
     owner: Owner,
     status: Mutex<Both>,
 }
@@ -23,12 +24,12 @@ struct Both {
     written: FileGatewayStatus,
 }
 
-impl Draft {
+impl<'a> Draft<'a> {
     /// Starts from the status that `gateway` has.
-    pub fn new(client: &Client, gateway: &FileGateway, owner: &Owner) -> Self {
+    pub fn new(context: &'a Context, gateway: &FileGateway, owner: &Owner) -> Self {
         let status = gateway.status.clone().unwrap_or_default();
         Self {
-            api: Api::namespaced(client.clone(), &owner.namespace),
+            context,
             owner: owner.clone(),
             status: Mutex::new(Both {
                 next: status.clone(),
@@ -48,17 +49,31 @@ impl Draft {
         change(&mut self.status.lock().await.next);
     }
 
-    /// Applies `change` and writes the outcome if it differs; answers whether it does.
+    /// Whether something is changed or noted that the API server does not know.
+    pub async fn is_ahead(&self) -> bool {
+        let status = self.status.lock().await;
+        status.next != status.written
+    }
+
+    /// Writes what was noted, if anything was.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn write(&self) -> Result<(), Error> {
+        self.change(|_| {}).await
+    }
+
+    /// Applies `change` and writes the outcome if it differs.
     ///
     /// # Errors
     /// When the API server refuses; the draft is as before then.
-    pub async fn change(&self, change: impl FnOnce(&mut FileGatewayStatus)) -> Result<bool, Error> {
+    pub async fn change(&self, change: impl FnOnce(&mut FileGatewayStatus)) -> Result<(), Error> {
         let mut status = self.status.lock().await;
         let mut next = status.next.clone();
         change(&mut next);
         if next == status.written {
             status.next = next;
-            return Ok(false);
+            return Ok(());
         }
         // The UID keeps this from reaching a namesake that was made in the meantime.
         let body = json!({
@@ -67,7 +82,9 @@ impl Draft {
             "metadata": {"name": self.owner.name, "uid": self.owner.uid},
             "status": next,
         });
-        self.api
+        let api: Api<FileGateway> =
+            Api::namespaced(self.context.client.clone(), &self.owner.namespace);
+        let written = api
             .patch_status(
                 &self.owner.name,
                 &PatchParams::apply(MANAGER).force(),
@@ -75,8 +92,9 @@ impl Draft {
             )
             .await
             .map_err(Error::api("write the status"))?;
+        self.context.writes.note(&written);
         status.written.clone_from(&next);
         status.next = next;
-        Ok(true)
+        Ok(())
     }
 }

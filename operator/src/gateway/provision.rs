@@ -1,4 +1,4 @@
-//! Makes what a FileGateway asks for: dereference, validate, write the intent, run the steps, write
+//! Makes what a FileGateway asks for: dereference, validate, note the intent, run the steps, write
 //! the objects, and say in status how it went.
 
 use crds::FileGateway;
@@ -41,7 +41,7 @@ pub async fn provision(
     gateway: &FileGateway,
     owner: &Owner,
 ) -> Result<Provisioned, Error> {
-    let draft = Draft::new(&context.client, gateway, owner);
+    let draft = Draft::new(context, gateway, owner);
     let found = dereference(context, gateway, owner).await?;
     let plan = match validate(gateway, owner, &found, &context.config.gateway_image) {
         Ok(plan) => plan,
@@ -50,7 +50,9 @@ pub async fn provision(
             return Ok(Provisioned::Settled(None));
         }
     };
-    let intent = draft.change(|status| intend(status, &plan)).await?;
+    // Each step sees to it that this is written before it makes anything.
+    draft.note(|status| intend(status, &plan)).await;
+    let intent = draft.is_ahead().await;
 
     let inputs = look::inputs(context, gateway, &plan);
     let step = Step {
@@ -83,7 +85,7 @@ pub async fn provision(
 async fn refuse(
     context: &Context,
     gateway: &FileGateway,
-    draft: &Draft,
+    draft: &Draft<'_>,
     owner: &Owner,
     refusal: Finding,
 ) -> Result<(), Error> {
@@ -105,7 +107,7 @@ async fn refuse(
 async fn conclude(
     context: &Context,
     gateway: &FileGateway,
-    draft: &Draft,
+    draft: &Draft<'_>,
     outcome: &Outcome,
     workload: Option<Workload>,
 ) -> Result<(), Error> {

@@ -26,6 +26,7 @@ pub async fn ensure(
     let owner = &step.plan.owner;
     let name = volume_claim_name(&owner.name);
     let wanted = build::volume_claim(owner, size, storage_class);
+    step.intent_is_known().await?;
     let cluster = step.context.cluster();
     match settle(cluster, &wanted, |live| owner.marked(live)).await {
         Ok(()) => {}

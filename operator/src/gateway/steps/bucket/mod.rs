@@ -93,6 +93,7 @@ async fn existing(step: &Step<'_>, s3: &S3, tags: Tags) -> Result<Finding, StepE
             )))
         }
         None if plan.adopt => {
+            step.intent_is_known().await?;
             s3.set_tags(bucket, &marked(tags, &plan.owner)).await?;
             let note = format!("took over bucket {bucket}; it will never be deleted");
             events::normal(
@@ -202,7 +203,7 @@ fn of_bucket(change: impl FnOnce(&mut BucketStatus)) -> impl FnOnce(&mut FileGat
 /// When the server fails.
 pub async fn remove(
     context: &Context,
-    draft: &Draft,
+    draft: &Draft<'_>,
     class: &ClassSnapshot,
     owner: &Owner,
     status: &BucketStatus,

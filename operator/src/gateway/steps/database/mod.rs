@@ -69,6 +69,7 @@ pub async fn ensure(step: &Step<'_>, name: &str) -> Result<(Finding, Catalog), S
             progress: Progress::new(schedule, now()),
             former: None,
         });
+    step.intent_is_known().await?;
     // Before the role, so that a crash in between leaves a password that the next pass sets.
     held.keep(step, &admin_login, name).await?;
     ensure_database(&mut admin, owner, name, &roles, &held, database.as_ref()).await?;
