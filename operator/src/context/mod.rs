@@ -1,6 +1,7 @@
 //! Everything that a reconcile may touch.
 
 mod class_secrets;
+mod lengths;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -27,6 +28,7 @@ use crate::secrets::SecretError;
 use crate::usage::Usage;
 use crate::writes::Writes;
 use class_secrets::ClassSecrets;
+use lengths::Lengths;
 
 /// One per process.
 pub struct Context {
@@ -53,6 +55,7 @@ pub struct Context {
     /// FileGateways as they were written last.
     pub writes: Writes,
     class_secrets: ClassSecrets,
+    lengths: Lengths,
     creating_bucket: [tokio::sync::Mutex<()>; TURNS],
     clients: Clients,
 }
@@ -91,6 +94,7 @@ impl Context {
             outside: Outside::default(),
             writes: Writes::default(),
             class_secrets: ClassSecrets::default(),
+            lengths: Lengths::default(),
             creating_bucket: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             clients: Clients::default(),
         }
@@ -103,6 +107,13 @@ impl Context {
             known: &self.known,
             served: &self.served,
         }
+    }
+
+    /// Forgets all about a gateway that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.outside.forget(uid);
+        self.writes.forget(uid);
+        self.lengths.forget(uid);
     }
 
     /// Held between finding `bucket` absent and marking it, so that two gateways that name the same bucket

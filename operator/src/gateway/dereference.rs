@@ -12,7 +12,7 @@ use super::given::{DatabaseSecret, look_for};
 use super::webhook::{WebhookSecret, look_for_secret};
 use crate::context::Context;
 use crate::meta::Owner;
-use crate::secrets::{self, SecretError};
+use crate::secrets::SecretError;
 
 /// What the spec refers to, as found.
 #[derive(Clone, Debug, Default)]
@@ -56,15 +56,15 @@ pub async fn dereference(
     gateway: &FileGateway,
     owner: &Owner,
 ) -> Result<Dereferenced, Error> {
-    let client = &context.client;
     let class = class(context, &gateway.spec.class_name).await?;
     let namespace_labels = labels(context, &owner.namespace).await?;
     let auth_secret = match &gateway.spec.auth.secret_ref {
         None => AuthSecret::NotNamed,
         Some(reference) => {
-            let found =
-                secrets::length_of(client, &owner.namespace, &reference.name, &reference.key).await;
-            match found {
+            match context
+                .length_of(owner, &reference.name, &reference.key)
+                .await
+            {
                 Ok(Some(length)) if length < SHORTEST_SECRET => AuthSecret::TooShort,
                 Ok(Some(_)) => AuthSecret::Found,
                 Ok(None) | Err(SecretError::Missing { .. }) => AuthSecret::Missing,

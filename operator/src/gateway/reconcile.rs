@@ -40,8 +40,7 @@ pub async fn reconcile(gateway: Arc<FileGateway>, context: Arc<Context>) -> Resu
     let api: Api<FileGateway> = Api::namespaced(context.client.clone(), &owner.namespace);
     let Some(gateway) = current(context, &api, &gateway, &owner).await? else {
         context.backoff.settled(&key);
-        context.outside.forget(&owner.uid);
-        context.writes.forget(&owner.uid);
+        context.forget(&owner.uid);
         pass.ended(Outcome::Settled);
         return Ok(Action::await_change());
     };

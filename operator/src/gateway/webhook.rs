@@ -6,7 +6,7 @@ use crds::{FileGateway, FileGatewayClass, PrivateAddresses, SecretKeyReference, 
 use super::error::Error;
 use crate::context::Context;
 use crate::meta::Owner;
-use crate::secrets::{self, SecretError};
+use crate::secrets::SecretError;
 
 /// The fewest bytes of a file with a secret: `whsec_` and base64 of 24 bytes. Gateways refuse to start
 /// with fewer.
@@ -42,7 +42,7 @@ pub(super) async fn look_for_secret(
     reference: &SecretKeyReference,
 ) -> Result<WebhookSecret, Error> {
     let (name, key) = (&reference.name, &reference.key);
-    match secrets::length_of(&context.client, &owner.namespace, name, key).await {
+    match context.length_of(owner, name, key).await {
         Ok(Some(length)) if length < SHORTEST => Ok(WebhookSecret::TooShort),
         Ok(Some(_)) => Ok(WebhookSecret::Found),
         Err(SecretError::Api { source, .. }) => {
