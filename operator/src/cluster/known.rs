@@ -40,29 +40,34 @@ struct Left {
 }
 
 impl Known {
-    /// Takes note of what a watch of all our objects of `kind` tells.
-    pub fn note<K: Resource>(&self, kind: &str, event: &Event<K>) {
+    /// Takes note of what a watch of all our objects of `kind` tells. Answers whether that is a change of an
+    /// object and not of its status alone.
+    pub fn note<K: Resource>(&self, kind: &str, event: &Event<K>) -> bool {
         let mut kinds = self.lock();
         let kind = kinds.entry(kind.to_string()).or_default();
         match event {
             Event::Init => {
                 kind.complete = false;
                 kind.seen.clear();
+                false
             }
             Event::InitDone => {
                 kind.complete = true;
                 // What has gone in between was not told.
                 let seen = &kind.seen;
                 kind.left.retain(|object, _| seen.contains_key(object));
+                false
             }
             Event::InitApply(object) | Event::Apply(object) => {
                 let meta = object.meta();
-                kind.seen.insert(self.key_of(meta), self.version_of(meta));
+                let version = self.version_of(meta);
+                kind.seen.insert(self.key_of(meta), version) != Some(version)
             }
             Event::Delete(object) => {
                 let key = self.key_of(object.meta());
                 kind.seen.remove(&key);
                 kind.left.remove(&key);
+                true
             }
         }
     }
@@ -231,12 +236,15 @@ mod tests {
         let known = Known::default();
         let version = |version, generation, label| {
             let policy = policy(version, generation, label);
-            known.note("NetworkPolicy", &Event::Apply(policy));
-            known.seen("NetworkPolicy", "acme", "files")
+            let news = known.note("NetworkPolicy", &Event::Apply(policy));
+            (news, known.seen("NetworkPolicy", "acme", "files"))
         };
-        let first = version("1", 1, "x");
-        assert_eq!(version("2", 1, "x"), first);
-        assert_ne!(version("3", 2, "x"), first);
-        assert_ne!(version("4", 1, "y"), first);
+        let (news, first) = version("1", 1, "x");
+        assert!(news);
+        assert_eq!(version("2", 1, "x"), (false, first));
+        for changed in [version("3", 2, "x"), version("4", 1, "y")] {
+            assert!(changed.0);
+            assert_ne!(changed.1, first);
+        }
     }
 }

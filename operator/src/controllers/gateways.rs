@@ -26,7 +26,8 @@ use kube::runtime::{WatchStreamExt, predicates, watcher};
 use super::classes::naming;
 use super::gather::{Patience, gathered};
 use super::watch::{
-    SECRET_FIELDS, api, changes_once_served, drift, first_list, names, namespaces, watch,
+    Change, SECRET_FIELDS, api, changes_once_served, drift, drift_in_full, first_list, names,
+    namespaces, watch,
 };
 use crate::context::{Context, Stores};
 use crate::gateway::key_secret;
@@ -41,6 +42,11 @@ const CONCURRENCY: u16 = 16;
 const PATIENCE: Patience = Patience {
     quiet: Duration::from_millis(300),
     most: Duration::from_secs(1),
+};
+/// Pods that come up are told of in many steps, of which the last is the one that matters.
+const FOR_PODS: Patience = Patience {
+    quiet: Duration::from_secs(1),
+    most: Duration::from_secs(2),
 };
 
 /// The controller of FileGateways.
@@ -62,14 +68,14 @@ pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<Fi
     let around = around(context, &store);
     Controller::for_stream(main, store)
         .with_config(settings)
-        .reconcile_on(gathered(around, PATIENCE))
+        .reconcile_on(gathered(around))
 }
 
 /// The gateways that changes of something else are about.
 fn around(
     context: &Arc<Context>,
     store: &Store<FileGateway>,
-) -> impl Stream<Item = ObjectRef<FileGateway>> + Send + 'static {
+) -> impl Stream<Item = Wake> + Send + 'static {
     // Passes read these, so they are kept by the watches that wake them.
     let (classes, classes_writer) = reflector::store();
     let (in_namespaces, namespaces_writer) = reflector::store();
@@ -84,23 +90,23 @@ fn around(
     let all_namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
     let (by_class, by_namespace, by_secret) = (store.clone(), store.clone(), store.clone());
     stream::select_all([
-        wakes(names::<Deployment>(context, managed()), owners),
-        wakes(names::<Service>(context, managed()), owners),
-        wakes(names::<ServiceAccount>(context, managed()), owners),
-        wakes(names::<ConfigMap>(context, managed()), owners),
-        wakes(
-            drift::<HorizontalPodAutoscaler>(context, managed()),
+        child(names::<Deployment>(context, managed()), owners),
+        child(names::<Service>(context, managed()), owners),
+        child(names::<ServiceAccount>(context, managed()), owners),
+        child(names::<ConfigMap>(context, managed()), owners),
+        child(
+            drift_in_full::<HorizontalPodAutoscaler>(context, managed()),
             labelled,
         ),
-        wakes(drift::<PodDisruptionBudget>(context, managed()), labelled),
-        wakes(drift::<NetworkPolicy>(context, managed()), labelled),
-        wakes(drift::<Ingress>(context, managed()), labelled),
+        child(drift::<PodDisruptionBudget>(context, managed()), labelled),
+        child(drift::<NetworkPolicy>(context, managed()), labelled),
+        child(drift::<Ingress>(context, managed()), labelled),
         // Its status says whether it is accepted.
         optional(context, store, HTTP_ROUTE),
         optional(context, store, SERVICE_MONITOR),
         optional(context, store, POD_MONITOR),
         // Claims have no owner reference.
-        wakes(names::<PersistentVolumeClaim>(context, managed()), labelled),
+        child(names::<PersistentVolumeClaim>(context, managed()), labelled),
         wakes(
             watch(all_classes, watcher::Config::default())
                 .modify(|class| class.managed_fields_mut().clear())
@@ -123,7 +129,7 @@ fn around(
             },
         ),
         // Both the Secrets that we make and those that are named.
-        wakes(
+        child(
             names::<Secret>(context, watcher::Config::default().fields(SECRET_FIELDS)),
             move |secret| of_secret(&by_secret, &classes, &operator_namespace, &secret),
         ),
@@ -135,23 +141,48 @@ fn optional(
     context: &Arc<Context>,
     store: &Store<FileGateway>,
     kind: OptionalKind,
-) -> BoxStream<'static, ObjectRef<FileGateway>> {
+) -> BoxStream<'static, Wake> {
     let managed = watcher::Config::default().labels(&managed_selector());
     let all = store.clone();
-    wakes(
-        changes_once_served(context, kind, managed),
-        move |change| match change {
-            Some(object) => labelled(object).into_iter().collect(),
-            None => select(&all, |_| true),
+    let changes = changes_once_served(context, kind, managed);
+    let changes = changes.map_ok(move |change| match change {
+        Some(Change { object, status }) => Change {
+            object: labelled(object).into_iter().collect(),
+            status,
         },
-    )
+        None => Change {
+            object: select(&all, |_| true),
+            status: false,
+        },
+    });
+    child(changes, |found| found)
 }
+
+/// A gateway, and how long more changes are waited for.
+type Wake = (ObjectRef<FileGateway>, Patience);
 
 /// The gateways that each of `changes` is about, as `of` tells.
 fn wakes<T, I>(
     changes: impl Stream<Item = Result<T, watcher::Error>> + Send + 'static,
     of: impl Fn(T) -> I + Send + 'static,
-) -> BoxStream<'static, ObjectRef<FileGateway>>
+) -> BoxStream<'static, Wake>
+where
+    T: Send + 'static,
+    I: IntoIterator<Item = ObjectRef<FileGateway>> + Send + 'static,
+    I::IntoIter: Send + 'static,
+{
+    let changes = changes.map_ok(|object| Change {
+        object,
+        status: false,
+    });
+    child(changes, of)
+}
+
+/// The same for objects of gateways, whose status can wait.
+fn child<T, I>(
+    changes: impl Stream<Item = Result<Change<T>, watcher::Error>> + Send + 'static,
+    of: impl Fn(T) -> I + Send + 'static,
+) -> BoxStream<'static, Wake>
 where
     T: Send + 'static,
     I: IntoIterator<Item = ObjectRef<FileGateway>> + Send + 'static,
@@ -159,7 +190,11 @@ where
 {
     changes
         .filter_map(|change| std::future::ready(change.ok()))
-        .flat_map(move |change| stream::iter(of(change)))
+        .flat_map(move |Change { object, status }| {
+            let patience = if status { FOR_PODS } else { PATIENCE };
+            let found = of(object).into_iter();
+            stream::iter(found.map(move |gateway| (gateway, patience)))
+        })
         .boxed()
 }
 

@@ -45,38 +45,20 @@ where
     })
 }
 
-/// Every object of a kind as it is, and then what becomes of it; passes get to know of it, too.
-pub fn changes<K>(
-    context: &Arc<Context>,
-    api: Api<K>,
-    config: watcher::Config,
-) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
-{
-    known(
-        context.clone(),
-        K::kind(&()).into_owned(),
-        watch(api, config),
-    )
-    .touched_objects()
+/// What a watch told of an object.
+pub struct Change<K> {
+    /// The object.
+    pub object: K,
+    /// Whether only its status changed, where there is a generation to tell.
+    pub status: bool,
 }
 
-/// Lets passes know what a watch of `kind` tells.
-fn known<K: Resource>(
-    context: Arc<Context>,
-    kind: String,
-    events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
-) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static {
-    events.inspect_ok(move |event| context.known.note(&kind, event))
-}
-
-/// [`changes`] of a kind in the watched part of the cluster: names, labels and owners only, since nothing
-/// else of the objects is sent.
+/// Every object of a kind in the watched part of the cluster as it is, and then what becomes of it: names,
+/// labels and owners only, since nothing else of the objects is sent. Passes get to know of it, too.
 pub fn names<K>(
     context: &Arc<Context>,
     config: watcher::Config,
-) -> impl Stream<Item = Result<PartialObjectMeta<K>, watcher::Error>> + Send + 'static
+) -> impl Stream<Item = Result<Change<PartialObjectMeta<K>>, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -85,18 +67,56 @@ where
         + Sync
         + 'static,
 {
-    changes(context, api(context), config)
+    let events = watch(api::<PartialObjectMeta<K>>(context), config);
+    noted(context.clone(), K::kind(&()).into_owned(), events)
 }
 
-/// Every object as it is, and then what becomes of it but for its status, which somebody else keeps
-/// and which may change every few seconds.
-///
-/// Turned down: kube's predicates. They take the deletion of an object that did not change otherwise
-/// for no change.
+/// The objects of `events`, of which passes get to know as well.
+fn noted<K: Resource + Send + Sync + 'static>(
+    context: Arc<Context>,
+    kind: String,
+    events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
+) -> impl Stream<Item = Result<Change<K>, watcher::Error>> + Send + 'static {
+    events.try_filter_map(move |event| {
+        let status = !context.known.note(&kind, &event);
+        let change = object(event).map(|object| Change { object, status });
+        std::future::ready(Ok(change))
+    })
+}
+
+fn object<K>(event: watcher::Event<K>) -> Option<K> {
+    match event {
+        watcher::Event::Apply(object)
+        | watcher::Event::InitApply(object)
+        | watcher::Event::Delete(object) => Some(object),
+        watcher::Event::Init | watcher::Event::InitDone => None,
+    }
+}
+
+/// [`names`] without changes of a status, which somebody else keeps and which may change every few seconds.
 pub fn drift<K>(
     context: &Arc<Context>,
     config: watcher::Config,
-) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
+) -> impl Stream<Item = Result<Change<PartialObjectMeta<K>>, watcher::Error>> + Send + 'static
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static,
+{
+    names(context, config).try_filter(|change| std::future::ready(!change.status))
+}
+
+/// The same of a kind that has no generation: its objects are looked at whole.
+///
+/// Turned down: kube's predicates. They take the deletion of an object that did not change otherwise
+/// for no change.
+pub fn drift_in_full<K>(
+    context: &Arc<Context>,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<Change<K>, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -107,18 +127,26 @@ where
         + 'static,
 {
     let mut seen = Seen::default();
-    let events = watch(api::<K>(context), config);
-    known(context.clone(), K::kind(&()).into_owned(), events)
-        .try_filter_map(move |event| std::future::ready(Ok(seen.news(event))))
+    let context = context.clone();
+    let events = watch(api::<K>(&context), config);
+    events.try_filter_map(move |event| {
+        context.known.note(&K::kind(&()), &event);
+        let object = seen.news(event);
+        let change = object.map(|object| Change {
+            object,
+            status: false,
+        });
+        std::future::ready(Ok(change))
+    })
 }
 
-/// [`changes`] of a kind that the cluster may get later, or never. Where it is missing, it is looked
+/// Changes of a kind that the cluster may get later, or never. Where it is missing, it is looked
 /// for from time to time; a watch of it would only fail. An item without an object tells that it is there.
 pub fn changes_once_served(
     context: &Arc<Context>,
     kind: OptionalKind,
     config: watcher::Config,
-) -> impl Stream<Item = Result<Option<DynamicObject>, watcher::Error>> + Send + 'static {
+) -> impl Stream<Item = Result<Option<Change<DynamicObject>>, watcher::Error>> + Send + 'static {
     let context = context.clone();
     let api = match &context.config.watch_namespace {
         Some(namespace) => kind.api(&context.client, namespace),
@@ -136,9 +164,7 @@ pub fn changes_once_served(
             tokio::time::sleep(MISSING_KIND).await;
         }
     };
-    let changes = known(context, kind.kind.into(), watch(api, config))
-        .touched_objects()
-        .map_ok(Some);
+    let changes = noted(context, kind.kind.into(), watch(api, config)).map_ok(Some);
     stream::once(served).chain(changes)
 }
 
