@@ -1,10 +1,12 @@
 //! A status on its way: changed by several steps, written only when it differs.
 
+use std::time::Duration;
+
 use crds::{FileGateway, FileGatewayStatus};
 use kube::Resource;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::error::Error;
 use crate::context::Context;
@@ -15,7 +17,11 @@ pub struct Draft<'a> {
     context: &'a Context,
     owner: Owner,
     status: Mutex<Both>,
+    more: Mutex<()>,
 }
+
+/// How long one step waits for what another is about to note.
+const MOMENT: Duration = Duration::from_millis(500);
 
 struct Both {
     /// As it is to be.
@@ -35,6 +41,7 @@ impl<'a> Draft<'a> {
                 next: status.clone(),
                 written: status,
             }),
+            more: Mutex::default(),
         }
     }
 
@@ -55,11 +62,18 @@ impl<'a> Draft<'a> {
         status.next != status.written
     }
 
+    /// Held by a step that is about to note more, so that one write is enough.
+    pub async fn more_to_come(&self) -> MutexGuard<'_, ()> {
+        self.more.lock().await
+    }
+
     /// Writes what was noted, if anything was.
     ///
     /// # Errors
     /// When the API server refuses.
     pub async fn write(&self) -> Result<(), Error> {
+        // A server that does not answer holds nobody else up.
+        let _ = tokio::time::timeout(MOMENT, self.more.lock()).await;
         self.change(|_| {}).await
     }
 

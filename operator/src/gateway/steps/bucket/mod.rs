@@ -9,6 +9,8 @@ mod settings;
 use crds::conditions::{BUCKET_READY, Finding, reason};
 use crds::{BucketStatus, ClassSnapshot, DeletionPolicy, FileGatewayStatus};
 
+use tokio::sync::MutexGuard;
+
 use super::{Fate, Step, StepError};
 use crate::context::Context;
 use crate::events;
@@ -27,10 +29,15 @@ const BATCHES_PER_PASS: usize = 5;
 /// # Errors
 /// When the server fails, or the bucket is not ours to use.
 pub async fn ensure(step: &Step<'_>) -> Result<Finding, StepError> {
+    // Whether the bucket is to be created goes into the same write as the rest of the intent.
+    let more = step.draft.more_to_come().await;
     let s3 = step.context.s3(&step.plan.class).await?;
     let bucket = &step.plan.bucket;
     match s3.tags(bucket).await? {
-        Some(tags) => existing(step, &s3, tags).await,
+        Some(tags) => {
+            drop(more);
+            existing(step, &s3, tags).await
+        }
         None if step.plan.adopt => Err(StepError::Refused {
             reason: reason::BUCKET_NOT_FOUND,
             message: format!(
@@ -38,18 +45,20 @@ pub async fn ensure(step: &Step<'_>) -> Result<Finding, StepError> {
                  FileGateway anew without spec.bucket.adopt"
             ),
         }),
-        None => create(step, &s3).await,
+        None => create(step, &s3, more).await,
     }
 }
 
-async fn create(step: &Step<'_>, s3: &S3) -> Result<Finding, StepError> {
+async fn create(step: &Step<'_>, s3: &S3, more: MutexGuard<'_, ()>) -> Result<Finding, StepError> {
     // Two gateways that name the same bucket must not both find it absent.
     let _turn = step.context.creating(&step.plan.bucket).await;
     let bucket = &step.plan.bucket;
     if let Some(tags) = s3.tags(bucket).await? {
+        drop(more);
         return existing(step, s3, tags).await;
     }
     remember(step, |status| status.creating = true).await?;
+    drop(more);
     match s3.create(bucket).await? {
         Created::New => own(step, s3, Tags::new()).await,
         Created::Existed => {
