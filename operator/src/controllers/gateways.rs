@@ -26,7 +26,8 @@ use kube::runtime::{WatchStreamExt, predicates, watcher};
 use super::classes::naming;
 use super::gather::{Patience, gathered};
 use super::watch::{
-    SECRET_FIELDS, api, changes, changes_once_served, drift, first_list, names, namespaces, watch,
+    SECRET_FIELDS, api, changes, changes_once_served, drift, first_list, names, namespaces,
+    own_secrets, watch,
 };
 use crate::context::Context;
 use crate::gateway::key_secret;
@@ -77,6 +78,14 @@ fn around(
 ) -> impl Stream<Item = ObjectRef<FileGateway>> + Send + 'static {
     let managed = || watcher::Config::default().labels(&managed_selector());
     let operator_namespace = context.config.operator_namespace.clone();
+    // An operator of one namespace has its classes' Secrets in another one.
+    let watched = context.config.watch_namespace.as_ref();
+    let apart = watched.is_some_and(|watched| *watched != operator_namespace);
+    let own_secrets = if apart {
+        own_secrets(context).left_stream()
+    } else {
+        stream::empty().right_stream()
+    };
     let all_classes: Api<FileGatewayClass> = Api::all(context.client.clone());
     let all_namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
     let (by_class, by_namespace, by_secret) = (store.clone(), store.clone(), store.clone());
@@ -127,7 +136,10 @@ fn around(
         ),
         // Both the Secrets that we make and those that are named.
         wakes(
-            names::<Secret>(context, watcher::Config::default().fields(SECRET_FIELDS)),
+            stream::select(
+                names::<Secret>(context, watcher::Config::default().fields(SECRET_FIELDS)),
+                own_secrets,
+            ),
             move |secret| of_secret(&by_secret, &classes, &operator_namespace, &secret),
         ),
     ])

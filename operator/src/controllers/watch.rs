@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -70,6 +71,17 @@ where
         + 'static,
 {
     changes(api(context), config)
+}
+
+/// [`changes`] of the Secrets in the operator's own namespace, where those of classes are.
+pub fn own_secrets(
+    context: &Context,
+) -> impl Stream<Item = Result<PartialObjectMeta<Secret>, watcher::Error>> + Send + 'static {
+    let namespace = &context.config.operator_namespace;
+    changes(
+        Api::namespaced(context.client.clone(), namespace),
+        watcher::Config::default().fields(SECRET_FIELDS),
+    )
 }
 
 /// Every object as it is, and then what becomes of it but for its status, which somebody else keeps
