@@ -12,6 +12,7 @@ use crds::{
 use k8s_openapi::jiff::Timestamp;
 
 use super::build::{self, Restarts};
+use super::credentials::CredentialsPlan;
 use super::dereference::dereference;
 use super::draft::Draft;
 use super::error::Error;
@@ -20,7 +21,7 @@ use super::route;
 use super::steps::rotation::Rotated;
 use super::steps::{Step, StepError, bucket, credentials, database, signing_key, volume};
 use super::update_status::{announce, conditions};
-use super::validate::{CredentialsPlan, DatabasePlan, Plan, validate};
+use super::validate::{DatabasePlan, Plan, validate};
 use super::workload::{self, Workload};
 use crate::context::Context;
 use crate::meta::{Owner, database_secret_name, selector_text, volume_claim_name};
