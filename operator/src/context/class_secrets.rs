@@ -45,7 +45,16 @@ impl ClassSecrets {
     }
 }
 
+/// What watches of the operator's own namespace are known by, where it is not watched besides.
+pub const OWN_SECRETS: &str = "Secret of the operator's namespace";
+
 impl Context {
+    /// Changes with each change of a Secret in the operator's namespace; `None` when it is not there.
+    pub fn version_of_own_secret(&self, name: &str) -> Option<u64> {
+        let seen = |kind| self.known.seen(kind, &self.config.operator_namespace, name);
+        seen("Secret").or_else(|| seen(OWN_SECRETS))
+    }
+
     /// The values of `keys` of the Secret called `name` in the operator's namespace. It is read once for
     /// each version that a watch tells of, or each time where nobody watches it.
     ///
@@ -57,7 +66,7 @@ impl Context {
         keys: [&'static str; N],
     ) -> Result<[Sensitive; N], SecretError> {
         let namespace = &self.config.operator_namespace;
-        let version = self.known.seen("Secret", namespace, name);
+        let version = self.version_of_own_secret(name);
         if let Some(version) = version
             && let Some(values) = self.class_secrets.get(name, version, keys)
         {

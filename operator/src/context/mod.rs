@@ -28,6 +28,7 @@ use crate::secrets::SecretError;
 use crate::usage::Usage;
 use crate::writes::Writes;
 use class_secrets::ClassSecrets;
+pub use class_secrets::OWN_SECRETS;
 use lengths::Lengths;
 
 /// One per process.

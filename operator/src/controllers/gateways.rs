@@ -27,9 +27,9 @@ use super::classes::naming;
 use super::gather::{Patience, gathered};
 use super::watch::{
     Change, SECRET_FIELDS, api, changes_once_served, drift, drift_in_full, first_list, names,
-    namespaces, watch,
+    namespaces, noted, own_secrets, watch,
 };
-use crate::context::{Context, Stores};
+use crate::context::{Context, OWN_SECRETS, Stores};
 use crate::gateway::key_secret;
 use crate::health::Readiness;
 use crate::meta::{instance_of, managed_selector};
@@ -86,6 +86,14 @@ fn around(
     });
     let managed = || watcher::Config::default().labels(&managed_selector());
     let operator_namespace = context.config.operator_namespace.clone();
+    // An operator of one namespace has its classes' Secrets in another one.
+    let watched = context.config.watch_namespace.as_ref();
+    let apart = watched.is_some_and(|watched| *watched != operator_namespace);
+    let own_secrets = if apart {
+        noted(context.clone(), OWN_SECRETS.into(), own_secrets(context)).left_stream()
+    } else {
+        stream::empty().right_stream()
+    };
     let all_classes: Api<FileGatewayClass> = Api::all(context.client.clone());
     let all_namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
     let (by_class, by_namespace, by_secret) = (store.clone(), store.clone(), store.clone());
@@ -130,7 +138,10 @@ fn around(
         ),
         // Both the Secrets that we make and those that are named.
         child(
-            names::<Secret>(context, watcher::Config::default().fields(SECRET_FIELDS)),
+            stream::select(
+                names::<Secret>(context, watcher::Config::default().fields(SECRET_FIELDS)),
+                own_secrets,
+            ),
             move |secret| of_secret(&by_secret, &classes, &operator_namespace, &secret),
         ),
     ])

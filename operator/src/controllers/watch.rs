@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -71,8 +72,20 @@ where
     noted(context.clone(), K::kind(&()).into_owned(), events)
 }
 
-/// The objects of `events`, of which passes get to know as well.
-fn noted<K: Resource + Send + Sync + 'static>(
+/// The Secrets in the operator's own namespace, where those of classes are.
+pub fn own_secrets(
+    context: &Context,
+) -> impl Stream<Item = Result<watcher::Event<PartialObjectMeta<Secret>>, watcher::Error>> + Send + 'static
+{
+    let namespace = &context.config.operator_namespace;
+    watch(
+        Api::namespaced(context.client.clone(), namespace),
+        watcher::Config::default().fields(SECRET_FIELDS),
+    )
+}
+
+/// The objects of `events`, of which passes get to know as well: by `kind`.
+pub fn noted<K: Resource + Send + Sync + 'static>(
     context: Arc<Context>,
     kind: String,
     events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,

@@ -3,7 +3,8 @@
 use crds::{BucketStatus, ClassSnapshot, DatabaseStatus, DatabaseType, FileGatewayStatus};
 
 use super::build;
-use super::validate::{CredentialsPlan, DatabasePlan, Plan};
+use super::credentials::CredentialsPlan;
+use super::validate::{DatabasePlan, Plan};
 use crate::meta::{selector_text, volume_claim_name};
 
 /// Writes down what is going to be made, so that no crash can forget it.

@@ -6,9 +6,10 @@ use crds::conditions::{
 };
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::credentials::CredentialsPlan;
 use super::outcome::Outcome;
 use super::steps::Step;
-use super::validate::{CredentialsPlan, Plan};
+use super::validate::Plan;
 use crate::context::{Context, iam_secret};
 use crate::meta::{database_secret_name, s3_secret_name, signing_secret_name, volume_claim_name};
 use crate::outside::Found;
@@ -24,10 +25,9 @@ const STEPS: [&str; 4] = [
 /// What a look depends on, but for the gateway's own Secrets; `None` when something of it is not watched, so
 /// that a change would not be noticed.
 pub fn inputs(context: &Context, gateway: &FileGateway, plan: &Plan) -> Option<u64> {
-    let namespace = &context.config.operator_namespace;
     let versions: Option<Vec<u64>> = class_secrets(plan)
         .into_iter()
-        .map(|name| context.known.seen("Secret", namespace, name))
+        .map(|name| context.version_of_own_secret(name))
         .collect();
     let meta = &gateway.metadata;
     let asked = (&meta.uid, meta.generation, &meta.annotations);

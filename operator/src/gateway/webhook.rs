@@ -4,6 +4,7 @@ use crds::conditions::{ACCEPTED, Finding, reason};
 use crds::{FileGateway, FileGatewayClass, PrivateAddresses, SecretKeyReference, WebhooksSpec};
 
 use super::error::Error;
+use super::named::secret_missing;
 use crate::context::Context;
 use crate::meta::Owner;
 use crate::secrets::SecretError;
@@ -89,15 +90,10 @@ pub(super) fn webhook(
                  put `whsec_$(openssl rand -base64 32)` there, and give it to the receiver"
             ),
         )),
-        WebhookSecret::NotNamed | WebhookSecret::Missing => Err(Finding::no(
-            ACCEPTED,
-            reason::SECRET_MISSING,
-            format!(
-                "Secret {name} in namespace {namespace} is missing or has no value under {key}: \
-                 create it with `kubectl -n {namespace} create secret generic {name} \
-                 --from-literal={key}=whsec_$(openssl rand -base64 32)`"
-            ),
-        )),
+        WebhookSecret::NotNamed | WebhookSecret::Missing => {
+            let value = format!("--from-literal={key}=whsec_$(openssl rand -base64 32)");
+            Err(secret_missing(namespace, name, key, &value, ""))
+        }
     }
 }
 
