@@ -75,6 +75,11 @@ use crate::webhooks::WebhooksSpec;
     .message("spec.uploads.memory: it is more than half of the memory that pods may use; write less, or at least twice as much in spec.resources.limits.memory"))]
 #[x_kube(validation = Rule::new("!has(self.bucket.lifecycle) || !has(self.bucket.lifecycle.abortUploadsDays) || self.bucket.lifecycle.abortUploadsDays * 86400 > self.uploads.expireSeconds")
     .message("spec.bucket.lifecycle.abortUploadsDays: it would end uploads that spec.uploads.expireSeconds keeps open; write more days, or fewer seconds there"))]
+// What nobody wrote is 5Gi, and contradicts nothing: a quota alone is enough.
+#[x_kube(validation = Rule::new("!has(self.quota.size) || !isQuantity(string(self.uploads.maxFileSize)) || !isQuantity(string(self.quota.size)) || quantity(string(self.uploads.maxFileSize)).compareTo(quantity('5Gi')) == 0 || quantity(string(self.uploads.maxFileSize)).compareTo(quantity(string(self.quota.size))) <= 0")
+    .message("spec.uploads.maxFileSize: it is more than spec.quota.size, so no such file could be stored; write less, or raise spec.quota.size"))]
+#[x_kube(validation = Rule::new("!has(self.quota.perOwner.size) || !isQuantity(string(self.uploads.maxFileSize)) || !isQuantity(string(self.quota.perOwner.size)) || quantity(string(self.uploads.maxFileSize)).compareTo(quantity('5Gi')) == 0 || quantity(string(self.uploads.maxFileSize)).compareTo(quantity(string(self.quota.perOwner.size))) <= 0")
+    .message("spec.uploads.maxFileSize: it is more than spec.quota.perOwner.size, so no such file could be stored; write less, or raise spec.quota.perOwner.size"))]
 pub struct FileGatewaySpec {
     /// The FileGatewayClass that says where buckets and databases live. Can't be changed.
     /// Default: `default`.
@@ -162,6 +167,8 @@ pub struct FileGatewaySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("!has(self.claims)")
         .message("spec.resources.claims: gateways use no devices; leave claims out"))]
+    #[x_kube(validation = Rule::new("!has(self.requests) || !has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(r, !(r in self.requests) || !(r in self.limits) || !isQuantity(string(self.requests[r])) || !isQuantity(string(self.limits[r])) || quantity(string(self.requests[r])).compareTo(quantity(string(self.limits[r]))) <= 0)")
+        .message("spec.resources.requests: more is requested than limits allow, and no pod could be made; request less, or raise spec.resources.limits"))]
     pub resources: Option<ResourceRequirements>,
 
     /// What happens to the bucket and the database when this resource is deleted; credentials are
@@ -181,6 +188,10 @@ fn default_class() -> String {
     .message("spec.database.secretRef: type Secret takes the database that a Secret names; write its name here"))]
 #[x_kube(validation = Rule::new("self.type == 'Secret' || !has(self.secretRef)")
     .message("spec.database.secretRef: it names a database of type Secret only; leave it out, or write type Secret"))]
+#[x_kube(validation = Rule::new("self.type != 'SQLite' || !isQuantity(string(self.sqlite.size)) || !isQuantity(string(oldSelf.sqlite.size)) || quantity(string(self.sqlite.size)).compareTo(quantity(string(oldSelf.sqlite.size))) >= 0")
+    .message("spec.database.sqlite.size: a volume can't become smaller; write its former size, or more"))]
+#[x_kube(validation = Rule::new("self.type != 'SQLite' || (has(self.sqlite.storageClassName) ? has(oldSelf.sqlite.storageClassName) && self.sqlite.storageClassName == oldSelf.sqlite.storageClassName : !has(oldSelf.sqlite.storageClassName))")
+    .message("spec.database.sqlite.storageClassName can't be changed: a volume stays where it was made; make a new FileGateway with the other class"))]
 pub struct DatabaseSpec {
     /// `PostgreSQL`: a role and a database of its own on the class's server. `SQLite`: a file on a
     /// volume, for one replica. `Secret`: a PostgreSQL database that is there already, which the operator
@@ -235,12 +246,12 @@ pub enum DatabaseType {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SqliteVolume {
-    /// Size of the volume. Default: `1Gi`.
+    /// Size of the volume, which can only grow. Default: `1Gi`.
     #[serde(default = "default_volume_size")]
     #[x_kube(validation = Rule::new("isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1')) >= 0")
         .message("spec.database.sqlite.size: write a size such as 1Gi"))]
     pub size: Quantity,
-    /// StorageClass of the volume. Default: the cluster's own default.
+    /// StorageClass of the volume. Can't be changed. Default: the cluster's own default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = NAME))]
     pub storage_class_name: Option<String>,

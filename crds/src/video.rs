@@ -155,6 +155,8 @@ pub struct WorkerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("!has(self.claims)")
         .message("spec.video.worker.resources.claims: workers use no devices; leave claims out"))]
+    #[x_kube(validation = Rule::new("!has(self.requests) || !has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(r, !(r in self.requests) || !(r in self.limits) || !isQuantity(string(self.requests[r])) || !isQuantity(string(self.limits[r])) || quantity(string(self.requests[r])).compareTo(quantity(string(self.limits[r]))) <= 0)")
+        .message("spec.video.worker.resources.requests: more is requested than limits allow, and no pod could be made; request less, or raise spec.video.worker.resources.limits"))]
     pub resources: Option<ResourceRequirements>,
 
     /// How much the temporary files of one video may take up on the node's own disk: a copy of it,

@@ -7,7 +7,7 @@ use crate::bed::Bed;
 #[tokio::test]
 async fn wrong_specs_are_refused_with_advice() {
     let bed = Bed::new("rules").await;
-    let cases: [(&str, &str, Value, &str); 48] = [
+    let cases: [(&str, &str, Value, &str); 54] = [
         (
             "files",
             "a webhook without an address",
@@ -229,6 +229,44 @@ async fn wrong_specs_are_refused_with_advice() {
         ),
         (
             "files",
+            "a file that the organization's quota has no room for",
+            json!({"uploads": {"maxFileSize": "2Gi"}, "quota": {"size": "2047Mi"}}),
+            "spec.uploads.maxFileSize: it is more than spec.quota.size",
+        ),
+        (
+            "files",
+            "a file that no owner has room for",
+            json!({"uploads": {"maxFileSize": "10Gi"}, "quota": {"perOwner": {"size": "1G"}}}),
+            "spec.uploads.maxFileSize: it is more than spec.quota.perOwner.size",
+        ),
+        (
+            "files",
+            "more processors requested than allowed",
+            json!({"resources": {"requests": {"cpu": 2}, "limits": {"cpu": "1900m"}}}),
+            "or raise spec.resources.limits",
+        ),
+        (
+            "files",
+            "more memory requested than allowed",
+            json!({"resources": {"requests": {"memory": "1Gi"}, "limits": {"cpu": 1, "memory": "1G"}}}),
+            "or raise spec.resources.limits",
+        ),
+        (
+            "files",
+            "more processors requested for workers than allowed",
+            json!({"video": {"worker": {"resources":
+                {"requests": {"cpu": "1.5"}, "limits": {"cpu": 1}}}}}),
+            "or raise spec.video.worker.resources.limits",
+        ),
+        (
+            "files",
+            "more memory requested for workers than allowed",
+            json!({"video": {"worker": {"resources":
+                {"requests": {"memory": "5Gi"}, "limits": {"memory": "4Gi"}}}}}),
+            "or raise spec.video.worker.resources.limits",
+        ),
+        (
+            "files",
             "a scratch folder for nothing",
             json!({"video": {"worker": {"scratchSize": "1k"}}}),
             "spec.video.worker.scratchSize: write a size such as 20Gi",
@@ -307,6 +345,18 @@ async fn wrong_specs_are_refused_with_advice() {
             .unwrap_or_else(|| panic!("{what} was accepted"));
         assert!(message.contains(expected), "{what}: {message}");
     }
+    // As much is not more, and nobody needs to write all of it.
+    let same = json!({"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1000m", "memory": "1024Mi"}});
+    let cases = [
+        json!({"resources": same, "video": {"worker": {"resources": same}}}),
+        json!({"resources": {"requests": {"cpu": 1}, "limits": {"memory": "1Gi"}}}),
+        json!({"uploads": {"maxFileSize": "1Gi"}, "quota": {"size": "1024Mi", "perOwner": {"size": "1Gi"}}}),
+        json!({"quota": {"size": "1Gi"}}),
+    ];
+    for (number, changes) in cases.into_iter().enumerate() {
+        let created = bed.create(&format!("right{number}"), changes).await;
+        created.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -316,7 +366,34 @@ async fn what_must_not_change_can_not() {
         .await
         .unwrap();
     bed.create("plain", json!({})).await.unwrap();
+    for (name, volume) in [
+        ("volume", json!({"size": "2Gi"})),
+        ("fast", json!({"storageClassName": "fast"})),
+    ] {
+        let sqlite = json!({"database": {"type": "SQLite", "sqlite": volume}});
+        bed.create(name, sqlite).await.unwrap();
+    }
     let cases = [
+        (
+            "volume",
+            json!({"database": {"sqlite": {"size": "2047Mi"}}}),
+            "spec.database.sqlite.size: a volume can't become smaller",
+        ),
+        (
+            "volume",
+            json!({"database": {"sqlite": {"storageClassName": "fast"}}}),
+            "spec.database.sqlite.storageClassName can't be changed",
+        ),
+        (
+            "fast",
+            json!({"database": {"sqlite": {"storageClassName": "slow"}}}),
+            "spec.database.sqlite.storageClassName can't be changed",
+        ),
+        (
+            "fast",
+            json!({"database": {"sqlite": {"storageClassName": null}}}),
+            "spec.database.sqlite.storageClassName can't be changed",
+        ),
         (
             "files",
             json!({"className": "other"}),
@@ -366,6 +443,8 @@ async fn what_must_not_change_can_not() {
     // These may change at any time.
     let allowed = json!({"spec": {"deletionPolicy": "Delete", "scaling": {"replicas": 5}}});
     bed.patch("plain", allowed).await.unwrap();
+    let larger = json!({"spec": {"database": {"sqlite": {"size": "3Gi"}}}});
+    bed.patch("volume", larger).await.unwrap();
 }
 
 #[tokio::test]
