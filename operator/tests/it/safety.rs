@@ -203,8 +203,11 @@ async fn pods_are_the_classs_whatever_a_spec_says_besides() {
 #[tokio::test]
 async fn the_operator_calls_no_address_of_a_spec() {
     let (bed, operator) = Bed::with_operator("addresses").await;
+    let allowed = json!({"webhooks": {"privateAddresses": "Allow"}});
+    bed.apply_class(allowed).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
+    let url = format!("http://{address}");
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = calls.clone();
     tokio::spawn(async move {
@@ -215,14 +218,32 @@ async fn the_operator_calls_no_address_of_a_spec() {
     let issuer = json!({"auth": {"secretRef": null, "issuer": url, "allowHttp": true}});
     let keys = json!({"auth": {
         "secretRef": null, "jwksUrl": format!("{url}/keys"), "allowHttp": true}});
-    bed.create("files", issuer).await.unwrap();
-    bed.create("other", keys).await.unwrap();
-    bed.ready("files").await;
-    bed.ready("other").await;
-    bed.delete("files").await;
-    bed.delete("other").await;
-    bed.gone("files").await;
-    bed.gone("other").await;
+    let given = json!({"url": format!("postgres://me:password@{address}/mine")});
+    bed.apply_secret(&bed.namespace, "given", given).await;
+    let database = json!({
+        "database": {"type": "Secret", "secretRef": {"name": "given"}},
+        "deletionPolicy": "Delete",
+    });
+    let signed = json!({"secret": "whsec_c2lnbmVkIHdpdGggYSBzZWNyZXQgb2YgMzIgYnl0ZXM="});
+    bed.apply_secret(&bed.namespace, "hook", signed).await;
+    let webhook =
+        json!({"webhooks": {"url": format!("{url}/hook"), "secretRef": {"name": "hook"}}});
+    let gateways = [
+        ("files", issuer),
+        ("other", keys),
+        ("given", database),
+        ("told", webhook),
+    ];
+    for (name, spec) in &gateways {
+        bed.create(name, spec.clone()).await.unwrap();
+    }
+    for (name, _) in &gateways {
+        bed.ready(name).await;
+        bed.delete(name).await;
+    }
+    for (name, _) in &gateways {
+        bed.gone(name).await;
+    }
     operator.stop().await;
     assert_eq!(calls.load(Ordering::SeqCst), 0);
 }
