@@ -64,11 +64,17 @@ pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<Fi
         })
         .applied_objects()
         .predicate_filter(relevant, Default::default());
+    let telling = context.metrics.clone();
+    let main = main.inspect_ok(move |gateway| telling.told(&ObjectRef::from_obj(gateway)));
     let settings = ControllerConfig::default().concurrency(CONCURRENCY);
-    let around = around(context, &store);
+    let telling = context.metrics.clone();
+    let around = around(context, &store).inspect(move |(gateway, _)| telling.told(gateway));
+    let telling = context.metrics.clone();
+    // Again: a pass may have begun meanwhile, and this one follows it all the same.
+    let around = gathered(around).inspect(move |gateway| telling.told(gateway));
     Controller::for_stream(main, store)
         .with_config(settings)
-        .reconcile_on(gathered(around))
+        .reconcile_on(around)
 }
 
 /// The gateways that changes of something else are about.

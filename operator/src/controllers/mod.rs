@@ -13,6 +13,7 @@ use crds::{FileGateway, FileGatewayClass};
 use futures_util::StreamExt;
 use kube::Client;
 use kube::api::{Api, ListParams};
+use kube::runtime::controller::Error as Trouble;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -116,6 +117,13 @@ async fn control(context: &Arc<Context>, readiness: health::Readiness, stop: Can
     let gateways = gateways
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(gateway::reconcile, gateway::error_policy, context.clone())
+        .inspect(|outcome| {
+            // No pass will come.
+            if let Err(Trouble::ObjectNotFound(gone)) = outcome {
+                let namespace = gone.namespace.as_deref().unwrap_or_default();
+                context.metrics.answered(namespace, &gone.name);
+            }
+        })
         .for_each(log_outcome);
     let classes = classes
         .graceful_shutdown_on(stop.cancelled_owned())
@@ -147,12 +155,11 @@ async fn wait_for_definitions(context: &Context) {
 
 /// Failures of passes and watches are logged where they are handled; what is left is the controller's own
 /// trouble.
-async fn log_outcome<T, E, Q>(outcome: Result<T, kube::runtime::controller::Error<E, Q>>)
+async fn log_outcome<T, E, Q>(outcome: Result<T, Trouble<E, Q>>)
 where
     E: std::error::Error + 'static,
     Q: std::error::Error + 'static,
 {
-    use kube::runtime::controller::Error as Trouble;
     match outcome {
         Ok(_) | Err(Trouble::ReconcilerFailed(..) | Trouble::ObjectNotFound(_)) => {}
         Err(error) => tracing::warn!(%error, "the controller failed; it goes on"),

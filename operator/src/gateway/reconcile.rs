@@ -36,6 +36,7 @@ pub async fn reconcile(gateway: Arc<FileGateway>, context: Arc<Context>) -> Resu
     let Some(owner) = Owner::of(&gateway) else {
         return Ok(Action::await_change());
     };
+    context.metrics.answered(&owner.namespace, &owner.name);
     let key = format!("{}/{}", owner.namespace, owner.name);
     let api: Api<FileGateway> = Api::namespaced(context.client.clone(), &owner.namespace);
     let Some(gateway) = current(context, &api, &gateway, &owner).await? else {

@@ -8,6 +8,7 @@ mod calls;
 mod gateways;
 mod pass;
 mod remote;
+mod waiting;
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -25,6 +26,7 @@ pub use calls::counted;
 pub use gateways::{CredentialLabels, ReadyLabels};
 pub use pass::{Outcome, Pass};
 pub use remote::RemoteLabels;
+use waiting::Waiting;
 
 /// The media type of [`Metrics::text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -93,6 +95,7 @@ pub struct Families {
     remote: Family<RemoteLabels, Histogram, fn() -> Histogram>,
     gateways: Family<ReadyLabels, Gauge>,
     outdated: Gauge,
+    waiting: Waiting,
     oldest: Family<CredentialLabels, Gauge>,
     overdue: Family<CredentialLabels, Gauge>,
     /// The gateways as last seen, once this process leads.
@@ -115,6 +118,7 @@ impl Default for Families {
             remote: Family::new_with_constructor(seconds),
             gateways: Family::default(),
             outdated: Gauge::default(),
+            waiting: Waiting::default(),
             oldest: Family::default(),
             overdue: Family::default(),
             store: OnceLock::new(),
@@ -167,6 +171,11 @@ impl Families {
             "gateways_outdated",
             "FileGateways whose status speaks of an older spec: those that wait for a pass",
             self.outdated.clone(),
+        );
+        registry.register(
+            "gateways_waiting",
+            "FileGateways about which a change was told that no pass has begun to answer",
+            self.waiting.gauge(),
         );
         registry.register_with_unit(
             "oldest_credential_age",

@@ -1,5 +1,9 @@
 //! What Prometheus is told.
 
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Service;
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::bed::{Bed, Operator};
@@ -31,6 +35,23 @@ async fn gateways_failures_and_leadership_are_counted() {
     let up = r#"filegateway_operator_gateways{ready="True",reason="AllReady"} 1"#;
     told(&bed, &operator, up).await;
     told(&bed, &operator, "filegateway_operator_gateways_outdated 0").await;
+    told(&bed, &operator, "filegateway_operator_gateways_waiting 0").await;
+    // While one change follows the other, the gateway waits most of the time.
+    let changes = async {
+        for number in 0.. {
+            let label = json!({"metadata": {"labels": {"number": format!("{number}")}}});
+            let services = bed.api::<Service>();
+            let params = PatchParams::default();
+            let patched = services.patch("files", &params, &Patch::Merge(label)).await;
+            patched.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        () = changes => {}
+        () = told(&bed, &operator, "filegateway_operator_gateways_waiting 1") => {}
+    }
+    told(&bed, &operator, "filegateway_operator_gateways_waiting 0").await;
     let (_, text) = operator.get("/metrics").await.unwrap();
     let passes = r#"reconciles_total{kind="FileGateway",result="settled"}"#;
     assert!(text.contains(passes), "{text}");
