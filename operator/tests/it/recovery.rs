@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::ListParams;
+use operator::RunError;
 use serde_json::{Value, json};
 use testbed::servers::{Part, Servers};
 
@@ -14,8 +15,8 @@ use crate::bed::{Bed, Start};
 use crate::life::{ask_for_rotation, complete, inventory, rotated};
 use crate::proxy::Proxy;
 
-/// How long they are away: several rounds of the operator's patience.
-const AWAY: Duration = Duration::from_secs(10);
+/// How long they are away: long enough for a Lease to be lost, and for half a minute between two tries.
+const AWAY: Duration = Duration::from_secs(60);
 
 /// What must never be read in a status.
 async fn secrets(bed: &Bed) -> Vec<String> {
@@ -96,6 +97,9 @@ async fn outage(
     let seen = observe(&bed, AWAY).await;
     proxy(&bed).mend();
 
+    for gateway in ["other", "files"] {
+        bed.recovered(gateway, broken).await;
+    }
     bed.ready("other").await;
     rotated(&bed, "files", "now").await;
     bed.condition("files", "Ready", "True", "AllReady").await;
@@ -134,26 +138,42 @@ async fn postgresql_may_go_away_while_gateways_are_made_and_keys_replaced() {
 
 /// On an API server of its own, which other tests do not miss.
 #[tokio::test]
-async fn the_api_server_may_be_restarted_while_gateways_are_made_and_keys_replaced() {
+async fn the_api_server_may_go_away_while_gateways_are_made_and_keys_replaced() {
     let mut servers = Servers::start(&[Part::Kubernetes], None).await.unwrap();
     let kubeconfig = servers.variable("FGW_TEST_KUBECONFIG").unwrap().to_string();
     let bed = Bed::at(&kubeconfig, "away-api").await;
     bed.apply_class(json!({})).await;
-    let _operator = bed.operator_as(Start {
-        secret_delay: Duration::ZERO,
-        ..bed.start().await
-    });
+    // As the kubelet does: an operator that could not renew its Lease ends, and is started again.
+    let kubelet = async {
+        loop {
+            let mut operator = bed.operator_as(Start {
+                secret_delay: Duration::ZERO,
+                lease_duration: Duration::from_secs(9),
+                ..bed.start().await
+            });
+            let Err(RunError::NotLeader(_)) = operator.over().await else {
+                panic!("the operator ended, and nobody asked it to");
+            };
+        }
+    };
+    tokio::select! {
+        () = kubelet => {}
+        () = without_its_api_server(&bed, &mut servers) => {}
+    }
+}
+
+async fn without_its_api_server(bed: &Bed, servers: &mut Servers) {
     let old = bed.create("files", json!({})).await.unwrap();
     bed.ready("files").await;
 
-    for (name, after) in [("second", 400), ("third", 700)] {
-        ask_for_rotation(&bed, "files", name).await;
+    // The first is a restart, which the operator outlives.
+    for (name, after, away) in [("second", 400, AWAY / 20), ("third", 700, AWAY)] {
+        ask_for_rotation(bed, "files", name).await;
         let new = bed.create(name, json!({})).await.unwrap();
         tokio::time::sleep(Duration::from_millis(after)).await;
         let apiserver = servers.server("kube-apiserver").unwrap();
         apiserver.crash().unwrap();
-        // With the time to start; watches come back up to half a minute after a long absence.
-        tokio::time::sleep(AWAY / 3).await;
+        tokio::time::sleep(away).await;
         apiserver.start_again().unwrap();
         let answers = async || bed.client.apiserver_version().await.is_ok();
         apiserver
@@ -162,11 +182,11 @@ async fn the_api_server_may_be_restarted_while_gateways_are_made_and_keys_replac
             .unwrap();
 
         bed.ready(name).await;
-        rotated(&bed, "files", name).await;
+        rotated(bed, "files", name).await;
         bed.condition("files", "Ready", "True", "AllReady").await;
         for (name, gateway) in [("files", &old), (name, &new)] {
-            let found = inventory(&bed, name, &gateway.uid().unwrap()).await;
-            complete(&bed, name, &found).await;
+            let found = inventory(bed, name, &gateway.uid().unwrap()).await;
+            complete(bed, name, &found).await;
         }
     }
 }

@@ -23,7 +23,7 @@ pub use operator::{Operator, Start};
 use crate::backends::{address, postgres_login, variable};
 use crate::proxy::Proxy;
 use operator::kube_config;
-use wait::within;
+use wait::{PATIENCE, within};
 
 pub const SYSTEM: &str = "filegateway-system";
 
@@ -276,7 +276,7 @@ async fn install_definitions(client: &Client) {
         api.patch(&name, &by_test(), &Patch::Apply(&definition))
             .await
             .unwrap();
-        let established = within("the definition is served", async || {
+        let established = within("the definition is served", PATIENCE, async || {
             let live = api.get(&name).await.unwrap();
             let conditions = live.status?.conditions.unwrap_or_default();
             conditions

@@ -85,10 +85,14 @@ impl Operator {
 
     /// Waits until it has ended by itself.
     pub async fn ended(&mut self) -> Result<(), RunError> {
-        tokio::time::timeout(PATIENCE, &mut self.task)
+        tokio::time::timeout(PATIENCE, self.over())
             .await
             .expect("the operator ends in time")
-            .unwrap()
+    }
+
+    /// The same, however long it takes.
+    pub async fn over(&mut self) -> Result<(), RunError> {
+        (&mut self.task).await.unwrap()
     }
 
     /// Ends it as SIGKILL does: nothing of it runs on.

@@ -18,12 +18,15 @@ use super::Bed;
 /// How long anything may take that the operator does by itself.
 pub(super) const PATIENCE: Duration = Duration::from_secs(40);
 
+/// The same after failures for a minute: the next try may be more than another minute away.
+const LONG_PATIENCE: Duration = Duration::from_secs(120);
+
 impl Bed {
     /// Waits until a condition has this status and reason; answers its message.
     pub async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> String {
         let what = format!("{name}: {type_} {status} {reason}");
         let last = std::sync::Mutex::new(Vec::<Condition>::new());
-        let found = within(&what, async || {
+        let found = within(&what, PATIENCE, async || {
             let gateway = self.gateways().get_opt(name).await.unwrap();
             let conditions = gateway?.status?.conditions;
             let found = conditions
@@ -74,9 +77,22 @@ impl Bed {
 
     /// Waits for `look` to find something.
     pub async fn until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
-        match within(what, look).await {
+        match within(what, PATIENCE, look).await {
             Ok(found) => found,
             Err(what) => panic!("{what}"),
+        }
+    }
+
+    /// Waits until a condition is true that was not for a minute.
+    pub async fn recovered(&self, name: &str, type_: &str) {
+        let what = format!("{name}: {type_} True again");
+        let found = within(&what, LONG_PATIENCE, async || {
+            let conditions = self.status(name).await.conditions;
+            let found = conditions.iter().find(|c| c.type_ == type_)?;
+            (found.status == "True").then_some(())
+        });
+        if let Err(what) = found.await {
+            panic!("{what}");
         }
     }
 
@@ -137,8 +153,12 @@ impl Bed {
     }
 }
 
-pub(super) async fn within<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> Result<T, String> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+pub(super) async fn within<T>(
+    what: &str,
+    patience: Duration,
+    look: impl AsyncFn() -> Option<T>,
+) -> Result<T, String> {
+    let deadline = tokio::time::Instant::now() + patience;
     loop {
         if let Some(found) = look().await {
             return Ok(found);
@@ -146,7 +166,7 @@ pub(super) async fn within<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> 
         if tokio::time::Instant::now() > deadline {
             return Err(format!(
                 "after {} s still waiting for: {what}",
-                PATIENCE.as_secs()
+                patience.as_secs()
             ));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
