@@ -126,7 +126,7 @@ pub fn request(method: &str, route: Option<&str>, path: &str, headers: &HeaderMa
     Traced(span)
 }
 
-/// Work that nobody waits for, with a trace of its own: `attributes` tell what on.
+/// Work that nobody waits for, with a trace of its own: `attributes` tell what on, but for empty ones.
 pub fn work(name: &str, attributes: &[(&'static str, &str)]) -> Traced {
     let span = info_span!(
         target: TARGET,
@@ -139,7 +139,7 @@ pub fn work(name: &str, attributes: &[(&'static str, &str)]) -> Traced {
         filegateway.outcome = Empty,
     );
     if !span.is_disabled() {
-        for (key, value) in attributes {
+        for (key, value) in attributes.iter().filter(|(_, value)| !value.is_empty()) {
             span.set_attribute(*key, (*value).to_owned());
         }
     }

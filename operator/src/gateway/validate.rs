@@ -4,7 +4,7 @@ use crds::conditions::{ACCEPTED, Finding, reason};
 use crds::{
     AuthSpec, AutoscalingSpec, ClassSnapshot, CredentialsType, DatabaseReference, DatabaseType,
     DeletionPolicy, Delivery, FileGateway, FileGatewayClass, FileGatewayClassSpec, GatewayImage,
-    MonitoringRules, NetworkRules, PullPolicy, SchedulingSpec, WebIdentityCredentials,
+    MonitoringRules, NetworkRules, PullPolicy, SchedulingSpec, TracingRules, WebIdentityCredentials,
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -72,6 +72,8 @@ pub struct Plan {
     pub network: NetworkRules,
     /// Who reads metrics.
     pub monitoring: MonitoringRules,
+    /// Where traces go.
+    pub tracing: Option<TracingRules>,
     /// Their resources, if the spec says any.
     pub resources: Option<ResourceRequirements>,
     /// Their image.
@@ -335,6 +337,7 @@ pub fn validate(
         },
         network: class.spec.network_policy.clone(),
         monitoring: class.spec.monitoring.clone(),
+        tracing: class.spec.tracing.clone(),
         resources: spec.resources.clone(),
         image: class.spec.image.clone().unwrap_or_else(|| GatewayImage {
             name: default_image.into(),

@@ -31,6 +31,8 @@ mod pods;
 mod provisioning;
 mod proxy;
 mod readiness;
+#[path = "../../../traces/receiver/mod.rs"]
+mod receiver;
 mod recovery;
 mod refusals;
 mod rotation;
@@ -38,4 +40,5 @@ mod safety;
 mod scaling;
 mod settings;
 mod settled;
+mod traces;
 mod video;

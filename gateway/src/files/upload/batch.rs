@@ -4,6 +4,7 @@ use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use futures_util::Stream;
 use uuid::Uuid;
+use traces::carried;
 
 use super::heartbeat::Heartbeat;
 use super::intake::{BodyError, Intake, Part};
@@ -317,7 +318,7 @@ impl UploadBatch {
         let undone = self
             .files
             .background
-            .spawn(async move { ledger.undo(&files).await });
+            .spawn(carried(async move { ledger.undo(&files).await }));
         undone.await.ok();
     }
 

@@ -95,6 +95,7 @@ spec:
       parentRefs: [{name: public, namespace: gateways, sectionName: https}]
   monitoring:
     serviceMonitor: {labels: {release: prometheus}}
+  tracing: {endpoint: 'http://collector.observability.svc:4318', samplePercent: 5}
 ";
 
 /// A class whose gateways get temporary keys.
