@@ -1,7 +1,6 @@
 //! Where gateways' traces go.
 
 use kube::KubeSchema;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where gateways send their traces, and how many of them.

@@ -26,9 +26,9 @@ pub(crate) fn pass(kind: &'static str, namespace: &str, name: &str) -> (Traced, 
     );
     let log = tracing::info_span!(
         "reconcile",
-        kind,
-        namespace,
-        name,
+        object.kind = kind,
+        object.namespace = namespace,
+        object.name = name,
         trace_id = Empty,
         span_id = Empty
     );

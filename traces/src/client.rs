@@ -32,8 +32,9 @@ impl OnRuntime {
                 path: path.clone(),
                 source,
             })?;
-            client =
-                client.tls_certs_merge(Certificate::from_pem_bundle(&pem).map_err(ExporterError::Client)?);
+            client = client.tls_certs_merge(
+                Certificate::from_pem_bundle(&pem).map_err(ExporterError::Client)?,
+            );
         }
         Ok(Self {
             client: client.build().map_err(ExporterError::Client)?,
@@ -50,7 +51,10 @@ impl HttpClient for OnRuntime {
     }
 }
 
-async fn send(client: Client, request: reqwest::Request) -> Result<Response<Bytes>, reqwest::Error> {
+async fn send(
+    client: Client,
+    request: reqwest::Request,
+) -> Result<Response<Bytes>, reqwest::Error> {
     let mut answer = client.execute(request).await?;
     let mut body = BytesMut::new();
     while let Some(chunk) = answer.chunk().await? {

@@ -2,10 +2,10 @@
 //! Source: <https://opentelemetry.io/docs/specs/semconv/>.
 
 use http::HeaderMap;
+use opentelemetry::Context;
 use opentelemetry::context::FutureExt;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TraceContextExt;
-use opentelemetry::Context;
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::field::Empty;

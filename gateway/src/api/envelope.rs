@@ -74,7 +74,12 @@ impl<E: Endpoint<Output = Response>> Endpoint for Enveloped<E> {
             HEALTHY | READY => Traced::none(),
             _ => traces::request(method.as_str(), operation, &path, request.headers()),
         };
-        let span = info_span!("request", request.id = id, trace_id = Empty, span_id = Empty);
+        let span = info_span!(
+            "request",
+            request.id = id,
+            trace_id = Empty,
+            span_id = Empty
+        );
         traced.named_in(&span);
         let body = pace::hold(&mut request, self.pace);
         let response = self.endpoint.get_response(request).instrument(span.clone());

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use uuid::Uuid;
 use traces::carried;
+use uuid::Uuid;
 
 use crate::auth::{Caller, policy};
 use crate::causes::causes;

@@ -54,9 +54,7 @@ pub async fn reconcile(
 ) -> Result<Action, Error> {
     let name = class.name_any();
     let (traced, log) = telemetry::pass("FileGatewayClass", "", &name);
-    let pass = context
-        .metrics
-        .pass("FileGatewayClass", traced.clone());
+    let pass = context.metrics.pass("FileGatewayClass", traced.clone());
     let logged = async {
         let outcome = pass_over(&class, &context, pass).await;
         if let Err(error) = &outcome {

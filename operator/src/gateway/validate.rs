@@ -4,7 +4,8 @@ use crds::conditions::{ACCEPTED, Finding, reason};
 use crds::{
     AuthSpec, AutoscalingSpec, ClassSnapshot, CredentialsType, DatabaseReference, DatabaseType,
     DeletionPolicy, Delivery, FileGateway, FileGatewayClass, FileGatewayClassSpec, GatewayImage,
-    MonitoringRules, NetworkRules, PullPolicy, SchedulingSpec, TracingRules, WebIdentityCredentials,
+    MonitoringRules, NetworkRules, PullPolicy, SchedulingSpec, TracingRules,
+    WebIdentityCredentials,
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;

@@ -31,6 +31,8 @@ mod pods;
 mod provisioning;
 mod proxy;
 mod readiness;
+// The rest of it is for the gateway's tests.
+#[allow(dead_code)]
 #[path = "../../../traces/receiver/mod.rs"]
 mod receiver;
 mod recovery;

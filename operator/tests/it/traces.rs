@@ -78,7 +78,7 @@ async fn a_pass_is_a_trace_with_the_gateways_name_and_its_calls() {
     assert!(!told.is_empty(), "no line has {}: {logged}", pass.trace);
     for line in told {
         assert_eq!(line["span"]["span_id"], pass.id.as_str(), "{line}");
-        assert_eq!(line["span"]["namespace"], bed.namespace.as_str());
-        assert_eq!(line["span"]["name"], "files", "{line}");
+        assert_eq!(line["span"]["object.namespace"], bed.namespace.as_str());
+        assert_eq!(line["span"]["object.name"], "files", "{line}");
     }
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use futures_util::Stream;
-use uuid::Uuid;
 use traces::carried;
+use uuid::Uuid;
 
 use super::heartbeat::Heartbeat;
 use super::intake::{BodyError, Intake, Part};

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 use traces::carried;
+use uuid::Uuid;
 
 use super::super::{Files, FilesError};
 use crate::causes::causes;
