@@ -84,9 +84,12 @@ impl Traced {
         self.0.record("error.type", kind);
     }
 
-    /// What was called by another name than the one it began with.
-    pub fn renamed(&self, name: &str) {
-        self.0.record("otel.name", name);
+    /// Which operation of an AWS API it is that is called, such as `GetObject`.
+    pub fn calls(&self, service: &str, operation: &str) {
+        if !self.0.is_disabled() {
+            self.0.record("otel.name", format!("{service}.{operation}"));
+            self.0.record("rpc.method", operation);
+        }
     }
 }
 
@@ -146,21 +149,21 @@ pub fn work(name: &str, attributes: &[(&'static str, &str)]) -> Traced {
     Traced(span)
 }
 
-/// A call of an operation of an AWS API, such as `GetObject` of `S3`.
-pub fn rpc(service: &str, operation: &str) -> Traced {
+/// A call to an AWS API, such as `S3`; [`Traced::calls`] tells of which operation.
+pub fn rpc(service: &str) -> Traced {
     if !is_within() {
         return Traced::none();
     }
     Traced(info_span!(
         target: TARGET,
         "rpc",
-        otel.name = format!("{service}.{operation}"),
+        otel.name = service,
         otel.kind = "client",
         otel.status_code = Empty,
         error.r#type = Empty,
         rpc.system = "aws-api",
         rpc.service = service,
-        rpc.method = operation,
+        rpc.method = Empty,
     ))
 }
 

@@ -34,10 +34,23 @@ impl Intercept for Metered {
         _context: &BeforeSerializationInterceptorContextRef<'_>,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let traced = traces::rpc("S3", operation(config));
+        let traced = traces::rpc("S3");
         config
             .interceptor_state()
             .store_put(Began(Instant::now(), traced));
+        Ok(())
+    }
+
+    /// The operation is not known any sooner.
+    fn read_before_serialization(
+        &self,
+        _context: &BeforeSerializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(Began(_, traced)) = config.load::<Began>() {
+            traced.calls("S3", operation(config));
+        }
         Ok(())
     }
 
@@ -53,7 +66,7 @@ impl Intercept for Metered {
         let operation = operation(config);
         let Some(outcome) = context.output_or_error() else {
             // A URL that is only signed comes to no outcome.
-            traced.renamed(&format!("sign {operation}"));
+            traced.calls("S3", &format!("{operation}.sign"));
             return Ok(());
         };
         if outcome.is_err() {

@@ -30,6 +30,13 @@ impl std::fmt::Debug for Metered {
     }
 }
 
+impl Metered {
+    /// Its name in traces.
+    fn service(&self) -> String {
+        self.system.to_ascii_uppercase()
+    }
+}
+
 #[derive(Debug)]
 struct Began(Instant, Traced);
 
@@ -47,10 +54,23 @@ impl Intercept for Metered {
         _context: &BeforeSerializationInterceptorContextRef<'_>,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let traced = traces::rpc(&self.system.to_ascii_uppercase(), operation(config));
+        let traced = traces::rpc(&self.service());
         config
             .interceptor_state()
             .store_put(Began(Instant::now(), traced));
+        Ok(())
+    }
+
+    /// The operation is not known any sooner.
+    fn read_before_serialization(
+        &self,
+        _context: &BeforeSerializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(Began(_, traced)) = config.load::<Began>() {
+            traced.calls(&self.service(), operation(config));
+        }
         Ok(())
     }
 

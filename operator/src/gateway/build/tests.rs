@@ -189,6 +189,28 @@ fn scaling() {
 }
 
 #[test]
+fn where_traces_go() {
+    let traced = plan_of(GATEWAY, OPEN_CLASS);
+    let standard = |(name, _): &(String, String)| name.starts_with("OTEL_");
+    let set = config_map(&traced).data.unwrap().into_iter();
+    let set: Vec<_> = set
+        .filter(standard)
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    assert_eq!(
+        set,
+        [
+            "OTEL_EXPORTER_OTLP_ENDPOINT=http://collector.observability.svc:4318",
+            "OTEL_RESOURCE_ATTRIBUTES=k8s.namespace.name=tenant,filegateway.name=files",
+            "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG=0.05",
+        ]
+    );
+    let untraced = config_map(&plan(GATEWAY)).data.unwrap();
+    assert!(!untraced.into_iter().any(|set| standard(&set)));
+}
+
+#[test]
 fn what_pods_may_talk_to() {
     insta::assert_yaml_snapshot!("network_policy", network_policy(&plan(GATEWAY)));
     insta::assert_yaml_snapshot!("network_policy_sqlite", network_policy(&plan(SQLITE)));
