@@ -45,7 +45,11 @@ impl OnRuntime {
 
 #[async_trait]
 impl HttpClient for OnRuntime {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+    async fn send_bytes(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        for value in request.headers_mut().values_mut() {
+            // Shown by no library's log.
+            value.set_sensitive(true);
+        }
         let sent = send(self.client.clone(), request.try_into()?);
         Ok(self.runtime.spawn(sent).await??)
     }

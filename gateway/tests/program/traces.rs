@@ -56,7 +56,7 @@ async fn family(receiver: &Receiver, caller: [&str; 2], rpc: &str) -> [Exported;
 async fn a_request_goes_on_with_its_callers_trace_and_tells_no_secret() {
     let receiver = Receiver::start().await;
     let mut served = Served::start_on_postgres(
-        "info",
+        "trace",
         &[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint),
             ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=hidden%20key"),
