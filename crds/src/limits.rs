@@ -47,8 +47,8 @@ pub struct UploadsSpec {
     )]
     pub denied_types: Vec<String>,
 
-    /// Requests that upload at once, in one pod; one more is answered 503 with `Retry-After`.
-    /// Default: 256.
+    /// Requests that upload at once, in one pod; one more is answered 503 with `Retry-After`. One caller
+    /// may have a quarter of them; one more of its is answered 429 with `Retry-After`. Default: 256.
     #[serde(default = "default_in_flight")]
     #[schemars(range(min = 1, max = 100_000))]
     pub in_flight: i32,

@@ -4,20 +4,22 @@
 //! Two checks decide. The wanted object's hash, kept in an annotation, tells that what we want has
 //! changed (a field left out is noticed this way); the comparison with the live object tells that
 //! somebody else has changed it. Server-side apply by itself would be idempotent, but a settled
-//! gateway would still cost a write call per child and pass.
+//! gateway would still cost a write call per child and pass. Reading the live object is left out, too,
+//! while a watch shows it as it was left.
 
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
-use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::cluster::Cluster;
 use crate::meta::{APPLIED_ANNOTATION, MANAGER};
 use crate::quantity;
 
@@ -65,7 +67,7 @@ pub enum ApplyError {
 /// # Errors
 /// When a live object is not ours, or the API server refuses.
 pub async fn apply<K>(
-    client: &Client,
+    cluster: Cluster<'_>,
     wanted: &K,
     owned: impl Fn(&ObjectMeta) -> bool,
 ) -> Result<K, ApplyError>
@@ -77,8 +79,40 @@ where
         + DeserializeOwned,
 {
     let namespace = wanted.meta().namespace.clone().unwrap_or_default();
-    let api: Api<K> = Api::namespaced(client.clone(), &namespace);
-    apply_with(&api, &K::kind(&()), wanted, owned).await
+    let api: Api<K> = Api::namespaced(cluster.client.clone(), &namespace);
+    apply_with(cluster, &api, &K::kind(&()), wanted, owned).await
+}
+
+/// [`apply`] without an answer, so that there is nothing to do while a watch shows the object as it was
+/// left.
+///
+/// # Errors
+/// When a live object is not ours, or the API server refuses.
+pub async fn settle<K>(
+    cluster: Cluster<'_>,
+    wanted: &K,
+    owned: impl Fn(&ObjectMeta) -> bool,
+) -> Result<(), ApplyError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    let kind = K::kind(&());
+    let namespace = wanted.meta().namespace.clone().unwrap_or_default();
+    let name = wanted.meta().name.as_deref().unwrap_or_default();
+    let body = Body::of(&kind, wanted)?;
+    if cluster
+        .known
+        .is_as_left(&kind, &namespace, name, &body.digest)
+    {
+        return Ok(());
+    }
+    let api: Api<K> = Api::namespaced(cluster.client.clone(), &namespace);
+    write(cluster, &api, &kind, wanted, body, owned).await?;
+    Ok(())
 }
 
 /// [`apply`] for kinds that are known at run time only: through `api`, which is of `kind`.
@@ -86,6 +120,7 @@ where
 /// # Errors
 /// When a live object is not ours, or the API server refuses.
 pub async fn apply_with<K>(
+    cluster: Cluster<'_>,
     api: &Api<K>,
     kind: &str,
     wanted: &K,
@@ -94,42 +129,76 @@ pub async fn apply_with<K>(
 where
     K: Resource + Clone + Debug + Serialize + DeserializeOwned,
 {
-    let kind = || kind.to_string();
+    let body = Body::of(kind, wanted)?;
+    write(cluster, api, kind, wanted, body, owned).await
+}
+
+async fn write<K>(
+    cluster: Cluster<'_>,
+    api: &Api<K>,
+    kind: &str,
+    wanted: &K,
+    body: Body,
+    owned: impl Fn(&ObjectMeta) -> bool,
+) -> Result<K, ApplyError>
+where
+    K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+{
     let name = wanted.meta().name.clone().unwrap_or_default();
     let refused = |source| ApplyError::Api {
-        kind: kind(),
+        kind: kind.to_string(),
         name: name.clone(),
         source,
     };
-    let serialized = |object: &K| {
-        serde_json::to_value(object).map_err(|source| ApplyError::Serialize {
-            kind: kind(),
-            name: name.clone(),
-            source,
-        })
-    };
-    let body = with_hash(serialized(wanted)?);
     if let Some(live) = api.get_opt(&name).await.map_err(refused)? {
         if !owned(live.meta()) {
-            return Err(ApplyError::NotOwned { kind: kind(), name });
+            return Err(ApplyError::NotOwned {
+                kind: kind.to_string(),
+                name,
+            });
         }
-        if covers(&serialized(&live)?, &body) {
+        if covers(&serialized(kind, &live)?, &body.value) {
+            cluster.known.leave(kind, live.meta(), &body.digest);
             return Ok(live);
         }
     }
     tracing::info!(
-        object.kind = kind(),
+        object.kind = kind,
         object.name = name,
         object.namespace = wanted.meta().namespace,
         "applying"
     );
-    api.patch(
-        &name,
-        &PatchParams::apply(MANAGER).force(),
-        &Patch::Apply(&body),
-    )
-    .await
-    .map_err(refused)
+    let written = api
+        .patch(
+            &name,
+            &PatchParams::apply(MANAGER).force(),
+            &Patch::Apply(&body.value),
+        )
+        .await
+        .map_err(refused)?;
+    cluster.known.leave(kind, written.meta(), &body.digest);
+    Ok(written)
+}
+
+/// What is sent, with its hash in an annotation.
+struct Body {
+    value: Value,
+    digest: String,
+}
+
+impl Body {
+    fn of<K: Resource + Serialize>(kind: &str, wanted: &K) -> Result<Self, ApplyError> {
+        let (value, digest) = with_hash(serialized(kind, wanted)?);
+        Ok(Self { value, digest })
+    }
+}
+
+fn serialized<K: Resource + Serialize>(kind: &str, object: &K) -> Result<Value, ApplyError> {
+    serde_json::to_value(object).map_err(|source| ApplyError::Serialize {
+        kind: kind.to_string(),
+        name: object.meta().name.clone().unwrap_or_default(),
+        source,
+    })
 }
 
 /// Deletes the object called `name` when it is there and `owned` says that it is ours; what it owns
@@ -171,17 +240,17 @@ pub fn hash(text: impl AsRef<[u8]>) -> String {
         .collect()
 }
 
-fn with_hash(mut body: Value) -> Value {
+fn with_hash(mut body: Value) -> (Value, String) {
     let digest = hash(body.to_string());
     if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
         let annotations = metadata
             .entry("annotations")
             .or_insert_with(|| Value::Object(serde_json::Map::new()));
         if let Some(annotations) = annotations.as_object_mut() {
-            annotations.insert(APPLIED_ANNOTATION.into(), digest.into());
+            annotations.insert(APPLIED_ANNOTATION.into(), digest.clone().into());
         }
     }
-    body
+    (body, digest)
 }
 
 /// Whether `live` has every field of `wanted` with an equal value. What `live` has beyond that is
@@ -282,8 +351,8 @@ mod tests {
 
     #[test]
     fn the_hash_changes_with_what_is_wanted() {
-        let one = with_hash(json!({"metadata": {"name": "a"}, "data": {"x": "1", "y": "2"}}));
-        let two = with_hash(json!({"metadata": {"name": "a"}, "data": {"x": "1"}}));
+        let (one, _) = with_hash(json!({"metadata": {"name": "a"}, "data": {"x": "1", "y": "2"}}));
+        let (two, _) = with_hash(json!({"metadata": {"name": "a"}, "data": {"x": "1"}}));
         assert!(!covers(&one, &two), "a field left out must be noticed");
     }
 }

@@ -5,13 +5,15 @@
 //!            and, when it is deleted, cleanup
 //! class/     one FileGatewayClass: are its Secrets there?
 //! remote/    the outside world: S3, IAM, PostgreSQL
-//! apply      the one way objects are written to the API server
+//! cluster/   the API server, and what its watches have told
+//! apply      the one way objects are written to it
 //! ```
 
 pub mod apply;
 pub mod backoff;
 mod check;
 pub mod class;
+pub mod cluster;
 pub mod config;
 pub mod context;
 pub mod controllers;
@@ -23,6 +25,7 @@ pub mod meta;
 pub mod metrics;
 pub mod names;
 pub mod optional;
+pub mod outside;
 pub mod quantity;
 pub mod remote;
 pub mod secrets;
@@ -30,6 +33,7 @@ pub mod sensitive;
 pub mod shutdown;
 pub mod telemetry;
 pub mod usage;
+pub mod writes;
 
 pub use check::{CheckError, check};
 pub use config::Config;

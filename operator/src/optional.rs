@@ -1,5 +1,5 @@
 //! Kinds that a cluster may or may not have. Their definitions are other projects', so the operator
-//! looks at each pass whether they are there.
+//! looks from time to time whether they are there.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;

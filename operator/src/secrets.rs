@@ -9,7 +9,8 @@ use kube::Client;
 use kube::api::{Api, DeleteParams, ObjectMeta, Preconditions};
 use thiserror::Error;
 
-use crate::apply::{ApplyError, apply, hash};
+use crate::apply::{ApplyError, hash, settle};
+use crate::cluster::Cluster;
 use crate::meta::{CONTENT_ANNOTATION, Owner};
 use crate::sensitive::Sensitive;
 
@@ -163,7 +164,7 @@ pub async fn owned(
 /// # Errors
 /// When it is not ours, or the API server fails.
 pub async fn keep(
-    client: &Client,
+    cluster: Cluster<'_>,
     owner: &Owner,
     name: &str,
     data: &BTreeMap<String, Sensitive>,
@@ -185,7 +186,7 @@ pub async fn keep(
         ),
         ..Secret::default()
     };
-    apply(client, &secret, |live| owner.owns(live)).await?;
+    settle(cluster, &secret, |live| owner.owns(live)).await?;
     Ok(())
 }
 

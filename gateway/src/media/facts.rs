@@ -110,6 +110,10 @@ impl Facts {
             ..
         }) = self.video
         {
+            // ffprobe says so of sizes that its decoders refuse, and of tracks that it found no picture in.
+            if width == 0 || height == 0 {
+                return out("its picture has no size that can be read".into());
+            }
             let pixels = u64::from(width) * u64::from(height);
             if pixels > limits.max_pixels || width.max(height) > LONGEST_SIDE {
                 return out(format!(
@@ -176,6 +180,10 @@ mod tests {
                 "it says that it lasts 9000000 s; the limit is 3600 s",
             ),
             (Facts::default(), "there is neither picture nor sound in it"),
+            (
+                facts("mjpeg", (0, 0), 1),
+                "its picture has no size that can be read",
+            ),
         ];
         for (facts, expected) in cases {
             assert_eq!(verdict(&facts), expected);

@@ -19,6 +19,7 @@ use reqwest::Client;
 use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 use crate::process::log;
 use crate::served::{Served, member};
@@ -50,11 +51,25 @@ fn status(code: u16) -> Response<Full<Bytes>> {
         .unwrap()
 }
 
+/// An address that is taken, and that refuses connections until somebody listens there.
+fn held() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    socket
+}
+
 impl Receiver {
     async fn start(
         answers: impl Fn(usize) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
     ) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(held(), answers)
+    }
+
+    fn start_on(
+        held: TcpSocket,
+        answers: impl Fn(usize) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = held.listen(64).unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let told = Arc::new(Mutex::new(Vec::new()));
         let (answers, seen): (Arc<Answers>, _) = (Arc::new(answers), told.clone());
@@ -366,6 +381,25 @@ async fn a_receiver_that_hangs_holds_up_no_other_event_and_a_killed_server_loses
         .await;
     assert_eq!(told[2].of().1, hung);
     assert_eq!((&told[2].id, &told[2].raw), (&told[0].id, &told[0].raw));
+    served.take_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_is_down_is_told_once_it_is_up() {
+    let socket = held();
+    let url = format!("http://{}/hook", socket.local_addr().unwrap());
+    let secret = Secret::new();
+    let served = serve(false, &variables(&url, &secret, "true")).await;
+    let id = upload(&served.url).await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !log(&served.log).contains("could not be told, and will be tried again") {
+        assert!(Instant::now() < deadline, "{}", log(&served.log));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let receiver = Receiver::start_on(socket, |_| Some(status(200)));
+    let told = receiver.until("the event", |told| !told.is_empty()).await;
+    assert_eq!(told[0].of(), ("file.created", id.as_str()));
+    assert!(told[0].is_signed_with(&SECRET));
     served.take_down().await;
 }
 

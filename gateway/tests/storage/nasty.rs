@@ -201,6 +201,11 @@ async fn harmful_videos_fail_with_a_reason(world: Arc<World>) {
             "its picture is 16000 x 16000",
         ),
         (
+            "the biggest",
+            claiming(65_535, 65_535),
+            "its picture has no size that can be read",
+        ),
+        (
             "a playlist",
             disguised("#EXTM3U\n#EXTINF:9,\nfile:///etc/passwd\n"),
             "can't be read",

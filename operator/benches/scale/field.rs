@@ -71,7 +71,8 @@ impl Field {
             .add_nodes(gateways * PODS_PER_GATEWAY / PODS_PER_NODE + 3)
             .await?;
         field.add_class().await?;
-        for number in 0..NAMESPACES.min(gateways) {
+        // One gateway is made before the others.
+        for number in 0..NAMESPACES.min(gateways + 1) {
             field.add_namespace(&namespace(number)).await?;
             let identity = json!({"secret": "a".repeat(32)});
             field

@@ -34,6 +34,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> anyhow::Result
         pattern.len().to_string(),
     );
 
+    let before = field.processor_seconds()?;
     let began = Instant::now();
     let (owners, ()) = tokio::try_join!(
         objects(&field.client, count, &pattern),
@@ -47,6 +48,13 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> anyhow::Result
     make_calls(&calls, &owners).await?;
     let outside = began.elapsed();
     report.time("floor: the calls to S3, IAM and PostgreSQL", outside);
+    for ((name, before), (_, after)) in before.into_iter().zip(field.processor_seconds()?) {
+        let seconds = after - before;
+        report.add(
+            format!("floor: processor time of {name}"),
+            format!("{seconds:.1} s"),
+        );
+    }
     field.stop().await?;
     Ok(objects + outside)
 }

@@ -14,8 +14,10 @@ use crate::settings::Settings;
 
 /// For how long the operator has to write nothing before it counts as settled.
 const QUIET: Duration = Duration::from_secs(15);
-const CALLS: &str = "filegateway_operator_api_calls_total";
-const REMOTE: &str = "filegateway_operator_remote_call_duration_seconds_count";
+/// The operator's calls to the API server.
+pub const CALLS: &str = "filegateway_operator_api_calls_total";
+/// Those to S3, IAM and PostgreSQL.
+pub const REMOTE: &str = "filegateway_operator_remote_call_duration_seconds_count";
 const WRITES: [&str; 5] = ["POST", "PUT", "PATCH", "APPLY", "DELETE"];
 
 /// Everything that is counted, at one moment.

@@ -7,7 +7,10 @@ use crate::gateways::{all_ready, apply};
 use crate::program::Program;
 use crate::report::Report;
 use crate::settings::Settings;
+use crate::settled::{CALLS, REMOTE};
 use crate::{repair, settled, takeover};
+
+const PASSES: &str = "filegateway_operator_reconciles_total";
 
 /// Measures everything, beside the `floor` where it is known.
 pub async fn measure(
@@ -19,12 +22,17 @@ pub async fn measure(
     let field = Field::start("operator", count).await?;
     let program = Program::start(settings, &field, "operator").await?;
     let empty = program.resident()?;
+    // The API server has made one already where the floor is measured.
+    let began = Instant::now();
+    apply(&field.client, count..count + 1).await?;
+    all_ready(&field.client, 1).await?;
+    report.time("one gateway alone, until it is ready", began.elapsed());
 
     let before = field.processor_seconds()?;
     let began = Instant::now();
     tokio::try_join!(
         apply(&field.client, 0..count),
-        all_ready(&field.client, count)
+        all_ready(&field.client, count + 1)
     )?;
     let took = began.elapsed();
     report.time(
@@ -39,6 +47,7 @@ pub async fn measure(
             format!("{ratio:.2}"),
         );
     }
+    calls(count, &program, report).await?;
     let usage = program.usage()?;
     report.add(
         "processor time of the operator",
@@ -58,6 +67,7 @@ pub async fn measure(
         "memory after that (goal: at most 64 MiB)",
         mebibytes(program.resident()?),
     );
+    let count = count + 1;
     repair::measure(count, &field, report).await?;
     let program = takeover::measure(settings, &field, program, report).await?;
     report.add(
@@ -66,6 +76,29 @@ pub async fn measure(
     );
     program.stop().await?;
     field.stop().await
+}
+
+/// What the operator did for one gateway.
+async fn calls(count: usize, program: &Program, report: &mut Report) -> anyhow::Result<()> {
+    let each = |all: f64| format!("{:.1}", all / count as f64);
+    let passes = program.metric(PASSES, &["kind=\"FileGateway\""]).await?;
+    report.add("passes over a gateway", each(passes));
+    for verb in ["read", "create", "patch"] {
+        let calls = program
+            .metric(CALLS, &[&format!("verb=\"{verb}\"")])
+            .await?;
+        report.add(
+            format!("calls to kube-apiserver for it: {verb}"),
+            each(calls),
+        );
+    }
+    for system in ["s3", "iam", "sql"] {
+        let calls = program
+            .metric(REMOTE, &[&format!("system=\"{system}\"")])
+            .await?;
+        report.add(format!("calls for it: {system}"), each(calls));
+    }
+    Ok(())
 }
 
 fn mebibytes(amount: f64) -> String {

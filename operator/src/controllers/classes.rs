@@ -4,14 +4,13 @@
 use std::sync::Arc;
 
 use crds::FileGatewayClass;
-use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use kube::api::{Api, PartialObjectMeta};
+use kube::api::Api;
 use kube::runtime::controller::Controller;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, watcher};
 
-use super::watch::{SECRET_FIELDS, changes, first_list, watch};
+use super::watch::{first_list, own_secrets, watch};
 use crate::class;
 use crate::context::Context;
 use crate::health::Readiness;
@@ -27,24 +26,14 @@ pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<Fi
         .modify(|class| class.managed_fields_mut().clear())
         .reflect(writer)
         .applied_objects();
-    let controller =
-        Controller::for_stream(main, store.clone()).reconcile_all_on(context.usage.changes());
-    // A watch needs more permissions than reading the named Secrets does. Where the operator may
-    // look at one namespace only, it reads them again from time to time.
-    if context.config.watch_namespace.is_some() {
-        return controller;
-    }
-    let secrets: Api<PartialObjectMeta<Secret>> =
-        Api::namespaced(context.client.clone(), &context.config.operator_namespace);
-    controller.watches_stream(
-        changes(secrets, watcher::Config::default().fields(SECRET_FIELDS)),
-        move |secret| {
+    Controller::for_stream(main, store.clone())
+        .reconcile_all_on(context.usage.changes())
+        .watches_stream(own_secrets(context).touched_objects(), move |secret| {
             naming(&store, &secret.name_any())
                 .iter()
                 .map(|class| ObjectRef::from_obj(class.as_ref()))
                 .collect::<Vec<_>>()
-        },
-    )
+        })
 }
 
 /// The classes that name the Secret called `secret`.

@@ -26,13 +26,14 @@ use kube::runtime::{WatchStreamExt, predicates, watcher};
 use super::classes::naming;
 use super::gather::{Patience, gathered};
 use super::watch::{
-    SECRET_FIELDS, api, changes, changes_once_served, drift, first_list, names, namespaces, watch,
+    Change, SECRET_FIELDS, api, changes_once_served, drift, drift_in_full, first_list, names,
+    namespaces, noted, own_secrets, watch,
 };
-use crate::context::Context;
+use crate::context::{Context, OWN_SECRETS, Stores};
 use crate::gateway::key_secret;
 use crate::health::Readiness;
 use crate::meta::{instance_of, managed_selector};
-use crate::optional::{HTTP_ROUTE, POD_MONITOR, SERVICE_MONITOR};
+use crate::optional::{HTTP_ROUTE, OptionalKind, POD_MONITOR, SERVICE_MONITOR};
 
 /// Reconciles at once: enough to hide the latency of a thousand gateways, few enough for the
 /// servers behind them.
@@ -42,13 +43,14 @@ const PATIENCE: Patience = Patience {
     quiet: Duration::from_millis(300),
     most: Duration::from_secs(1),
 };
+/// Pods that come up are told of in many steps, of which the last is the one that matters.
+const FOR_PODS: Patience = Patience {
+    quiet: Duration::from_secs(1),
+    most: Duration::from_secs(2),
+};
 
-/// The controller of FileGateways; `classes` tells which Secrets are a class's.
-pub fn controller(
-    context: &Arc<Context>,
-    classes: Store<FileGatewayClass>,
-    readiness: Readiness,
-) -> Controller<FileGateway> {
+/// The controller of FileGateways.
+pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<FileGateway> {
     let (store, writer) = reflector::store();
     let main = watch(api::<FileGateway>(context), watcher::Config::default());
     let (seen, noting) = (store.clone(), context.clone());
@@ -63,60 +65,69 @@ pub fn controller(
         .applied_objects()
         .predicate_filter(relevant, Default::default());
     let settings = ControllerConfig::default().concurrency(CONCURRENCY);
-    let around = around(context, &store, classes);
+    let around = around(context, &store);
     Controller::for_stream(main, store)
         .with_config(settings)
-        .reconcile_on(gathered(around, PATIENCE))
+        .reconcile_on(gathered(around))
 }
 
 /// The gateways that changes of something else are about.
 fn around(
     context: &Arc<Context>,
     store: &Store<FileGateway>,
-    classes: Store<FileGatewayClass>,
-) -> impl Stream<Item = ObjectRef<FileGateway>> + Send + 'static {
+) -> impl Stream<Item = Wake> + Send + 'static {
+    // Passes read these, so they are kept by the watches that wake them.
+    let (classes, classes_writer) = reflector::store();
+    let (in_namespaces, namespaces_writer) = reflector::store();
+    // A process leads once.
+    let _ = context.stores.set(Stores {
+        classes: classes.clone(),
+        namespaces: in_namespaces,
+    });
     let managed = || watcher::Config::default().labels(&managed_selector());
     let operator_namespace = context.config.operator_namespace.clone();
+    // An operator of one namespace has its classes' Secrets in another one.
+    let watched = context.config.watch_namespace.as_ref();
+    let apart = watched.is_some_and(|watched| *watched != operator_namespace);
+    let own_secrets = if apart {
+        noted(context.clone(), OWN_SECRETS.into(), own_secrets(context)).left_stream()
+    } else {
+        stream::empty().right_stream()
+    };
     let all_classes: Api<FileGatewayClass> = Api::all(context.client.clone());
     let all_namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
     let (by_class, by_namespace, by_secret) = (store.clone(), store.clone(), store.clone());
     stream::select_all([
-        wakes(names::<Deployment>(context, managed()), owners),
-        wakes(names::<Service>(context, managed()), owners),
-        wakes(names::<ServiceAccount>(context, managed()), owners),
-        wakes(names::<ConfigMap>(context, managed()), owners),
-        wakes(
-            drift(api::<HorizontalPodAutoscaler>(context), managed()),
+        child(names::<Deployment>(context, managed()), owners),
+        child(names::<Service>(context, managed()), owners),
+        child(names::<ServiceAccount>(context, managed()), owners),
+        child(names::<ConfigMap>(context, managed()), owners),
+        child(
+            drift_in_full::<HorizontalPodAutoscaler>(context, managed()),
             labelled,
         ),
-        wakes(
-            drift(api::<PodDisruptionBudget>(context), managed()),
-            labelled,
-        ),
-        wakes(drift(api::<NetworkPolicy>(context), managed()), labelled),
-        wakes(drift(api::<Ingress>(context), managed()), labelled),
+        child(drift::<PodDisruptionBudget>(context, managed()), labelled),
+        child(drift::<NetworkPolicy>(context, managed()), labelled),
+        child(drift::<Ingress>(context, managed()), labelled),
         // Its status says whether it is accepted.
-        wakes(
-            changes_once_served(context, HTTP_ROUTE, managed()),
-            labelled,
-        ),
-        wakes(
-            changes_once_served(context, SERVICE_MONITOR, managed()),
-            labelled,
-        ),
-        wakes(
-            changes_once_served(context, POD_MONITOR, managed()),
-            labelled,
-        ),
+        optional(context, store, HTTP_ROUTE),
+        optional(context, store, SERVICE_MONITOR),
+        optional(context, store, POD_MONITOR),
         // Claims have no owner reference.
-        wakes(names::<PersistentVolumeClaim>(context, managed()), labelled),
+        child(names::<PersistentVolumeClaim>(context, managed()), labelled),
         wakes(
-            changes(all_classes, watcher::Config::default())
+            watch(all_classes, watcher::Config::default())
+                .modify(|class| class.managed_fields_mut().clear())
+                .reflect(classes_writer)
+                .touched_objects()
                 .predicate_filter(predicates::generation, Default::default()),
             move |class| of_class(&by_class, &class.name_any()),
         ),
         wakes(
-            changes(all_namespaces, namespaces(context))
+            watch(all_namespaces, namespaces(context))
+                .modify(|namespace| namespace.managed_fields_mut().clear())
+                .reflect(namespaces_writer)
+                .touched_objects()
                 .predicate_filter(predicates::labels, Default::default()),
             move |namespace| {
                 let name = namespace.name_any();
@@ -126,18 +137,63 @@ fn around(
             },
         ),
         // Both the Secrets that we make and those that are named.
-        wakes(
-            names::<Secret>(context, watcher::Config::default().fields(SECRET_FIELDS)),
+        child(
+            stream::select(
+                names::<Secret>(context, watcher::Config::default().fields(SECRET_FIELDS)),
+                own_secrets,
+            ),
             move |secret| of_secret(&by_secret, &classes, &operator_namespace, &secret),
         ),
     ])
 }
 
+/// Those whose object of `kind` changes, and all of them once the cluster has such objects.
+fn optional(
+    context: &Arc<Context>,
+    store: &Store<FileGateway>,
+    kind: OptionalKind,
+) -> BoxStream<'static, Wake> {
+    let managed = watcher::Config::default().labels(&managed_selector());
+    let all = store.clone();
+    let changes = changes_once_served(context, kind, managed);
+    let changes = changes.map_ok(move |change| match change {
+        Some(Change { object, status }) => Change {
+            object: labelled(object).into_iter().collect(),
+            status,
+        },
+        None => Change {
+            object: select(&all, |_| true),
+            status: false,
+        },
+    });
+    child(changes, |found| found)
+}
+
+/// A gateway, and how long more changes are waited for.
+type Wake = (ObjectRef<FileGateway>, Patience);
+
 /// The gateways that each of `changes` is about, as `of` tells.
 fn wakes<T, I>(
     changes: impl Stream<Item = Result<T, watcher::Error>> + Send + 'static,
     of: impl Fn(T) -> I + Send + 'static,
-) -> BoxStream<'static, ObjectRef<FileGateway>>
+) -> BoxStream<'static, Wake>
+where
+    T: Send + 'static,
+    I: IntoIterator<Item = ObjectRef<FileGateway>> + Send + 'static,
+    I::IntoIter: Send + 'static,
+{
+    let changes = changes.map_ok(|object| Change {
+        object,
+        status: false,
+    });
+    child(changes, of)
+}
+
+/// The same for objects of gateways, whose status can wait.
+fn child<T, I>(
+    changes: impl Stream<Item = Result<Change<T>, watcher::Error>> + Send + 'static,
+    of: impl Fn(T) -> I + Send + 'static,
+) -> BoxStream<'static, Wake>
 where
     T: Send + 'static,
     I: IntoIterator<Item = ObjectRef<FileGateway>> + Send + 'static,
@@ -145,7 +201,11 @@ where
 {
     changes
         .filter_map(|change| std::future::ready(change.ok()))
-        .flat_map(move |change| stream::iter(of(change)))
+        .flat_map(move |Change { object, status }| {
+            let patience = if status { FOR_PODS } else { PATIENCE };
+            let found = of(object).into_iter();
+            stream::iter(found.map(move |gateway| (gateway, patience)))
+        })
         .boxed()
 }
 

@@ -24,16 +24,14 @@ pub struct Patience {
 
 /// Each of `changes` once it was quiet about it, or has waited for too long.
 pub fn gathered<T>(
-    changes: impl Stream<Item = T> + Send + 'static,
-    patience: Patience,
+    changes: impl Stream<Item = (T, Patience)> + Send + 'static,
 ) -> impl Stream<Item = T> + Send + 'static
 where
     T: Clone + Eq + Hash + Send + 'static,
 {
     let waiting = Waiting {
-        patience,
         queue: DelayQueue::new(),
-        began: HashMap::new(),
+        known: HashMap::new(),
     };
     let state = (Box::pin(changes), waiting);
     stream::unfold(state, |(mut changes, mut waiting)| async move {
@@ -42,29 +40,47 @@ where
                 // What is due goes first, or a flood of changes would hold it up.
                 biased;
                 due = waiting.due() => return Some((due, (changes, waiting))),
-                change = changes.next() => waiting.note(change?),
+                change = changes.next() => {
+                    let (changed, patience) = change?;
+                    waiting.note(changed, patience);
+                }
             }
         }
     })
 }
 
 struct Waiting<T> {
-    patience: Patience,
     queue: DelayQueue<T>,
-    /// When each of those in the queue was changed first.
-    began: HashMap<T, (Instant, Key)>,
+    known: HashMap<T, Known>,
+}
+
+/// One that is in the queue.
+struct Known {
+    key: Key,
+    /// When it is told at the latest, however many changes follow.
+    latest: Instant,
+    quiet: Duration,
 }
 
 impl<T: Clone + Eq + Hash> Waiting<T> {
-    fn note(&mut self, changed: T) {
-        let Patience { quiet, most } = self.patience;
+    fn note(&mut self, changed: T, patience: Patience) {
         let now = Instant::now();
-        if let Some((began, key)) = self.began.get(&changed) {
-            self.queue.reset_at(key, (now + quiet).min(*began + most));
+        let latest = now + patience.most;
+        if let Some(known) = self.known.get_mut(&changed) {
+            // The least patient of its changes counts.
+            known.latest = known.latest.min(latest);
+            known.quiet = known.quiet.min(patience.quiet);
+            self.queue
+                .reset_at(&known.key, (now + known.quiet).min(known.latest));
             return;
         }
-        let key = self.queue.insert_at(changed.clone(), now + quiet);
-        self.began.insert(changed, (now, key));
+        let key = self.queue.insert_at(changed.clone(), now + patience.quiet);
+        let known = Known {
+            key,
+            latest,
+            quiet: patience.quiet,
+        };
+        self.known.insert(changed, known);
     }
 
     async fn due(&mut self) -> T {
@@ -75,7 +91,7 @@ impl<T: Clone + Eq + Hash> Waiting<T> {
             std::task::Poll::Pending => std::task::Poll::Pending,
         });
         let due = expired.await.into_inner();
-        self.began.remove(&due);
+        self.known.remove(&due);
         due
     }
 }
@@ -91,8 +107,9 @@ mod tests {
 
     #[tokio::test]
     async fn changes_that_come_together_are_one() {
-        let burst = stream::iter(["a", "b", "a", "a", "b"]).chain(stream::pending());
-        let mut gathered = Box::pin(gathered(burst, PATIENCE));
+        let burst = ["a", "b", "a", "a", "b"].map(|change| (change, PATIENCE));
+        let burst = stream::iter(burst).chain(stream::pending());
+        let mut gathered = Box::pin(gathered(burst));
         let mut found = [gathered.next().await, gathered.next().await];
         found.sort_unstable();
         assert_eq!(found, [Some("a"), Some("b")]);
@@ -104,10 +121,22 @@ mod tests {
     async fn changes_without_end_are_told_all_the_same() {
         let changes = stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            Some(("a", ()))
+            Some((("a", PATIENCE), ()))
         });
-        let gathered = gathered(changes, PATIENCE);
+        let gathered = gathered(changes);
         let found = tokio::time::timeout(Duration::from_secs(30), gathered.take(3).count());
         assert_eq!(found.await, Ok(3));
+    }
+
+    #[tokio::test]
+    async fn the_least_patient_change_counts() {
+        let never = Patience {
+            quiet: Duration::from_secs(3600),
+            most: Duration::from_secs(3600),
+        };
+        let changes = stream::iter([("a", never), ("a", PATIENCE), ("a", never), ("b", never)]);
+        let mut gathered = Box::pin(gathered(changes.chain(stream::pending())));
+        let found = tokio::time::timeout(Duration::from_secs(30), gathered.next());
+        assert_eq!(found.await, Ok(Some("a")));
     }
 }

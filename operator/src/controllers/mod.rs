@@ -111,7 +111,7 @@ async fn lead(
 /// Runs both controllers until `stop`.
 async fn control(context: &Arc<Context>, readiness: health::Readiness, stop: CancellationToken) {
     let classes = classes::controller(context, readiness.clone());
-    let gateways = gateways::controller(context, classes.store(), readiness);
+    let gateways = gateways::controller(context, readiness);
     context.metrics.count_gateways(gateways.store());
     let gateways = gateways
         .graceful_shutdown_on(stop.clone().cancelled_owned())

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
@@ -44,23 +46,20 @@ where
     })
 }
 
-/// Every object as it is, and then what becomes of it.
-pub fn changes<K>(
-    api: Api<K>,
-    config: watcher::Config,
-) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
-where
-    K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
-{
-    watch(api, config).touched_objects()
+/// What a watch told of an object.
+pub struct Change<K> {
+    /// The object.
+    pub object: K,
+    /// Whether only its status changed, where there is a generation to tell.
+    pub status: bool,
 }
 
-/// [`changes`] of a kind in the watched part of the cluster: names, labels and owners only, since nothing
-/// else of the objects is sent.
+/// Every object of a kind in the watched part of the cluster as it is, and then what becomes of it: names,
+/// labels and owners only, since nothing else of the objects is sent. Passes get to know of it, too.
 pub fn names<K>(
-    context: &Context,
+    context: &Arc<Context>,
     config: watcher::Config,
-) -> impl Stream<Item = Result<PartialObjectMeta<K>, watcher::Error>> + Send + 'static
+) -> impl Stream<Item = Result<Change<PartialObjectMeta<K>>, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -69,43 +68,117 @@ where
         + Sync
         + 'static,
 {
-    changes(api(context), config)
+    let events = watch(api::<PartialObjectMeta<K>>(context), config);
+    noted(context.clone(), K::kind(&()).into_owned(), events)
 }
 
-/// Every object as it is, and then what becomes of it but for its status, which somebody else keeps
-/// and which may change every few seconds.
+/// The Secrets in the operator's own namespace, where those of classes are.
+pub fn own_secrets(
+    context: &Context,
+) -> impl Stream<Item = Result<watcher::Event<PartialObjectMeta<Secret>>, watcher::Error>> + Send + 'static
+{
+    let namespace = &context.config.operator_namespace;
+    watch(
+        Api::namespaced(context.client.clone(), namespace),
+        watcher::Config::default().fields(SECRET_FIELDS),
+    )
+}
+
+/// The objects of `events`, of which passes get to know as well: by `kind`.
+pub fn noted<K: Resource + Send + Sync + 'static>(
+    context: Arc<Context>,
+    kind: String,
+    events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
+) -> impl Stream<Item = Result<Change<K>, watcher::Error>> + Send + 'static {
+    events.try_filter_map(move |event| {
+        let status = !context.known.note(&kind, &event);
+        let change = object(event).map(|object| Change { object, status });
+        std::future::ready(Ok(change))
+    })
+}
+
+fn object<K>(event: watcher::Event<K>) -> Option<K> {
+    match event {
+        watcher::Event::Apply(object)
+        | watcher::Event::InitApply(object)
+        | watcher::Event::Delete(object) => Some(object),
+        watcher::Event::Init | watcher::Event::InitDone => None,
+    }
+}
+
+/// [`names`] without changes of a status, which somebody else keeps and which may change every few seconds.
+pub fn drift<K>(
+    context: &Arc<Context>,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<Change<PartialObjectMeta<K>>, watcher::Error>> + Send + 'static
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static,
+{
+    names(context, config).try_filter(|change| std::future::ready(!change.status))
+}
+
+/// The same of a kind that has no generation: its objects are looked at whole.
 ///
 /// Turned down: kube's predicates. They take the deletion of an object that did not change otherwise
 /// for no change.
-pub fn drift<K>(
-    api: Api<K>,
+pub fn drift_in_full<K>(
+    context: &Arc<Context>,
     config: watcher::Config,
-) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
+) -> impl Stream<Item = Result<Change<K>, watcher::Error>> + Send + 'static
 where
-    K: Resource + Clone + Debug + serde::de::DeserializeOwned + serde::Serialize + Send + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + serde::de::DeserializeOwned
+        + serde::Serialize
+        + Send
+        + 'static,
 {
     let mut seen = Seen::default();
-    watch(api, config).try_filter_map(move |event| std::future::ready(Ok(seen.news(event))))
+    let context = context.clone();
+    let events = watch(api::<K>(&context), config);
+    events.try_filter_map(move |event| {
+        context.known.note(&K::kind(&()), &event);
+        let object = seen.news(event);
+        let change = object.map(|object| Change {
+            object,
+            status: false,
+        });
+        std::future::ready(Ok(change))
+    })
 }
 
-/// [`changes`] of a kind that the cluster may get later, or never. Where it is missing, it is looked
-/// for from time to time; a watch of it would only fail.
+/// Changes of a kind that the cluster may get later, or never. Where it is missing, it is looked
+/// for from time to time; a watch of it would only fail. An item without an object tells that it is there.
 pub fn changes_once_served(
-    context: &Context,
+    context: &Arc<Context>,
     kind: OptionalKind,
     config: watcher::Config,
-) -> impl Stream<Item = Result<DynamicObject, watcher::Error>> + Send + 'static {
-    let client = context.client.clone();
+) -> impl Stream<Item = Result<Option<Change<DynamicObject>>, watcher::Error>> + Send + 'static {
+    let context = context.clone();
     let api = match &context.config.watch_namespace {
-        Some(namespace) => kind.api(&client, namespace),
-        None => Api::all_with(client.clone(), &kind.resource()),
+        Some(namespace) => kind.api(&context.client, namespace),
+        None => Api::all_with(context.client.clone(), &kind.resource()),
     };
+    let looking = context.clone();
     let served = async move {
-        while !matches!(kind.is_served(&client).await, Ok(true)) {
+        loop {
+            if let Ok(served) = kind.is_served(&looking.client).await {
+                looking.served.note(kind, served);
+                if served {
+                    return Ok(None);
+                }
+            }
             tokio::time::sleep(MISSING_KIND).await;
         }
     };
-    stream::once(served).flat_map(move |()| changes(api.clone(), config.clone()))
+    let changes = noted(context, kind.kind.into(), watch(api, config)).map_ok(Some);
+    stream::once(served).chain(changes)
 }
 
 /// Hashes of objects by namespace and name.

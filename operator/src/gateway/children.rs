@@ -4,12 +4,13 @@ use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use kube::api::Api;
-use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::apply::{ApplyError, apply, remove};
+use crate::apply::{ApplyError, remove, settle};
+use crate::cluster::Cluster;
 use crate::meta::Owner;
 
 /// Makes the object called after the gateway be as `wanted`, or not be at all.
@@ -17,7 +18,7 @@ use crate::meta::Owner;
 /// # Errors
 /// When it is wanted and not ours, or the API server refuses.
 pub async fn wanted_or_absent<K>(
-    client: &Client,
+    cluster: Cluster<'_>,
     owner: &Owner,
     wanted: Option<K>,
 ) -> Result<(), ApplyError>
@@ -29,10 +30,8 @@ where
         + DeserializeOwned,
 {
     match wanted {
-        Some(wanted) => apply(client, &wanted, |live: &ObjectMeta| owner.owns(live))
-            .await
-            .map(|_| ()),
-        None => absent::<K>(client, owner, owner.name.clone()).await,
+        Some(wanted) => settle(cluster, &wanted, |live: &ObjectMeta| owner.owns(live)).await,
+        None => absent::<K>(cluster, owner, owner.name.clone()).await,
     }
 }
 
@@ -40,18 +39,22 @@ where
 ///
 /// # Errors
 /// When the API server fails.
-pub async fn absent<K>(client: &Client, owner: &Owner, name: String) -> Result<(), ApplyError>
+pub async fn absent<K>(cluster: Cluster<'_>, owner: &Owner, name: String) -> Result<(), ApplyError>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + Debug
         + DeserializeOwned,
 {
-    let api: Api<K> = Api::namespaced(client.clone(), &owner.namespace);
+    let kind = K::kind(&());
+    if cluster.known.is_absent(&kind, &owner.namespace, &name) {
+        return Ok(());
+    }
+    let api: Api<K> = Api::namespaced(cluster.client.clone(), &owner.namespace);
     remove(&api, &name, |live| owner.owns(live))
         .await
         .map_err(|source| ApplyError::Api {
-            kind: K::kind(&()).into_owned(),
+            kind: kind.into_owned(),
             name,
             source,
         })

@@ -42,7 +42,7 @@ pub async fn cleanup(
     gateway: &FileGateway,
     owner: &Owner,
 ) -> Result<Cleanup, Error> {
-    let draft = Draft::new(&context.client, gateway, owner);
+    let draft = Draft::new(context, gateway, owner);
     let status = draft.read().await;
     workload::stop(&context.client, owner)
         .await
@@ -107,7 +107,7 @@ async fn undo(
     context: &Context,
     gateway: &FileGateway,
     owner: &Owner,
-    draft: &Draft,
+    draft: &Draft<'_>,
     status: &FileGatewayStatus,
 ) -> Result<Vec<Result<Fate, StepError>>, Error> {
     // Without a snapshot nothing was ever made outside the cluster.
@@ -160,7 +160,7 @@ async fn current(context: &Context, known: &ClassSnapshot) -> Result<ClassSnapsh
 async fn hold(
     context: &Context,
     gateway: &FileGateway,
-    draft: &Draft,
+    draft: &Draft<'_>,
     status: &FileGatewayStatus,
     held: &[(Option<&'static str>, String)],
 ) -> Result<(), Error> {

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use crds::{FileGateway, FileGatewayClass};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::Api;
+use kube::runtime::reflector::ObjectRef;
 
 use super::error::Error;
 use super::given::{DatabaseSecret, look_for};
 use super::webhook::{WebhookSecret, look_for_secret};
 use crate::context::Context;
 use crate::meta::Owner;
-use crate::secrets::{self, SecretError};
+use crate::secrets::SecretError;
 
 /// What the spec refers to, as found.
 #[derive(Clone, Debug, Default)]
@@ -55,21 +56,15 @@ pub async fn dereference(
     gateway: &FileGateway,
     owner: &Owner,
 ) -> Result<Dereferenced, Error> {
-    let client = &context.client;
-    let class = Api::<FileGatewayClass>::all(client.clone())
-        .get_opt(&gateway.spec.class_name)
-        .await
-        .map_err(Error::api("read the FileGatewayClass"))?;
-    let namespace = Api::<Namespace>::all(client.clone())
-        .get_opt(&owner.namespace)
-        .await
-        .map_err(Error::api("read the namespace"))?;
+    let class = class(context, &gateway.spec.class_name).await?;
+    let namespace_labels = labels(context, &owner.namespace).await?;
     let auth_secret = match &gateway.spec.auth.secret_ref {
         None => AuthSecret::NotNamed,
         Some(reference) => {
-            let found =
-                secrets::length_of(client, &owner.namespace, &reference.name, &reference.key).await;
-            match found {
+            match context
+                .length_of(owner, &reference.name, &reference.key)
+                .await
+            {
                 Ok(Some(length)) if length < SHORTEST_SECRET => AuthSecret::TooShort,
                 Ok(Some(_)) => AuthSecret::Found,
                 Ok(None) | Err(SecretError::Missing { .. }) => AuthSecret::Missing,
@@ -86,9 +81,7 @@ pub async fn dereference(
     };
     Ok(Dereferenced {
         class,
-        namespace_labels: namespace
-            .and_then(|namespace| namespace.metadata.labels)
-            .unwrap_or_default(),
+        namespace_labels,
         auth_secret,
         webhook_secret: match &gateway.spec.webhooks {
             None => WebhookSecret::NotNamed,
@@ -99,4 +92,30 @@ pub async fn dereference(
             Some(reference) => look_for(context, owner, reference).await?,
         },
     })
+}
+
+/// Watched where controllers run; what is not there yet is asked for.
+async fn class(context: &Context, name: &str) -> Result<Option<FileGatewayClass>, Error> {
+    let stores = context.stores.get();
+    if let Some(known) = stores.and_then(|stores| stores.classes.get(&ObjectRef::new(name))) {
+        return Ok(Some(known.as_ref().clone()));
+    }
+    Api::all(context.client.clone())
+        .get_opt(name)
+        .await
+        .map_err(Error::api("read the FileGatewayClass"))
+}
+
+async fn labels(context: &Context, namespace: &str) -> Result<BTreeMap<String, String>, Error> {
+    let stores = context.stores.get();
+    let known = stores.and_then(|stores| stores.namespaces.get(&ObjectRef::new(namespace)));
+    let labels = match known {
+        Some(known) => known.metadata.labels.clone(),
+        None => Api::<Namespace>::all(context.client.clone())
+            .get_opt(namespace)
+            .await
+            .map_err(Error::api("read the namespace"))?
+            .and_then(|namespace| namespace.metadata.labels),
+    };
+    Ok(labels.unwrap_or_default())
 }

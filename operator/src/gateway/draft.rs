@@ -1,34 +1,80 @@
 //! A status on its way: changed by several steps, written only when it differs.
 
+use std::time::Duration;
+
 use crds::{FileGateway, FileGatewayStatus};
+use kube::Resource;
 use kube::api::{Api, Patch, PatchParams};
-use kube::{Client, Resource};
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::error::Error;
+use crate::context::Context;
 use crate::meta::{MANAGER, Owner};
 
 /// The status of one gateway during one reconcile.
-pub struct Draft {
-    api: Api<FileGateway>,
+pub struct Draft<'a> {
+    context: &'a Context,
     owner: Owner,
-    status: Mutex<FileGatewayStatus>,
+    status: Mutex<Both>,
+    more: Mutex<()>,
 }
 
-impl Draft {
+/// How long one step waits for what another is about to note.
+const MOMENT: Duration = Duration::from_millis(500);
+
+struct Both {
+    /// As it is to be.
+    next: FileGatewayStatus,
+    /// As it is on the API server.
+    written: FileGatewayStatus,
+}
+
+impl<'a> Draft<'a> {
     /// Starts from the status that `gateway` has.
-    pub fn new(client: &Client, gateway: &FileGateway, owner: &Owner) -> Self {
+    pub fn new(context: &'a Context, gateway: &FileGateway, owner: &Owner) -> Self {
+        let status = gateway.status.clone().unwrap_or_default();
         Self {
-            api: Api::namespaced(client.clone(), &owner.namespace),
+            context,
             owner: owner.clone(),
-            status: Mutex::new(gateway.status.clone().unwrap_or_default()),
+            status: Mutex::new(Both {
+                next: status.clone(),
+                written: status,
+            }),
+            more: Mutex::default(),
         }
     }
 
-    /// The status as it is on the API server.
+    /// The status with all that was changed and noted.
     pub async fn read(&self) -> FileGatewayStatus {
-        self.status.lock().await.clone()
+        self.status.lock().await.next.clone()
+    }
+
+    /// Applies `change`, to be written with the next one: for what would be found out again if this were
+    /// the end.
+    pub async fn note(&self, change: impl FnOnce(&mut FileGatewayStatus)) {
+        change(&mut self.status.lock().await.next);
+    }
+
+    /// Whether something is changed or noted that the API server does not know.
+    pub async fn is_ahead(&self) -> bool {
+        let status = self.status.lock().await;
+        status.next != status.written
+    }
+
+    /// Held by a step that is about to note more, so that one write is enough.
+    pub async fn more_to_come(&self) -> MutexGuard<'_, ()> {
+        self.more.lock().await
+    }
+
+    /// Writes what was noted, if anything was.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn write(&self) -> Result<(), Error> {
+        // A server that does not answer holds nobody else up.
+        let _ = tokio::time::timeout(MOMENT, self.more.lock()).await;
+        self.change(|_| {}).await
     }
 
     /// Applies `change` and writes the outcome if it differs.
@@ -37,9 +83,10 @@ impl Draft {
     /// When the API server refuses; the draft is as before then.
     pub async fn change(&self, change: impl FnOnce(&mut FileGatewayStatus)) -> Result<(), Error> {
         let mut status = self.status.lock().await;
-        let mut next = status.clone();
+        let mut next = status.next.clone();
         change(&mut next);
-        if next == *status {
+        if next == status.written {
+            status.next = next;
             return Ok(());
         }
         // The UID keeps this from reaching a namesake that was made in the meantime.
@@ -49,7 +96,9 @@ impl Draft {
             "metadata": {"name": self.owner.name, "uid": self.owner.uid},
             "status": next,
         });
-        self.api
+        let api: Api<FileGateway> =
+            Api::namespaced(self.context.client.clone(), &self.owner.namespace);
+        let written = api
             .patch_status(
                 &self.owner.name,
                 &PatchParams::apply(MANAGER).force(),
@@ -57,7 +106,9 @@ impl Draft {
             )
             .await
             .map_err(Error::api("write the status"))?;
-        *status = next;
+        self.context.writes.note(&written);
+        status.written.clone_from(&next);
+        status.next = next;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use crds::{DatabaseReference, FileGateway};
 use url::Url;
 
 use super::error::Error;
+use super::named::secret_missing;
 use super::steps::database::server_hash;
 use super::validate::DatabasePlan;
 use crate::context::Context;
@@ -102,13 +103,12 @@ pub fn given(
                  meaning in URLs"
             ),
         )),
-        DatabaseSecret::NotNamed | DatabaseSecret::Missing => Err(refused(
-            reason::SECRET_MISSING,
-            format!(
-                "Secret {name} in namespace {namespace} is missing or has no value under {key}: create it \
-                 with `kubectl -n {namespace} create secret generic {name} --from-file={key}=FILE`, where \
-                 FILE holds a URL such as postgres://USER:PASSWORD@HOST:5432/NAME"
-            ),
+        DatabaseSecret::NotNamed | DatabaseSecret::Missing => Err(secret_missing(
+            namespace,
+            name,
+            key,
+            &format!("--from-file={key}=FILE"),
+            ", where FILE holds a URL such as postgres://USER:PASSWORD@HOST:5432/NAME",
         )),
     }
 }

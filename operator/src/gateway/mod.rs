@@ -3,9 +3,10 @@
 //! ```text
 //! reconcile
 //! ├─ provision
-//! │  ├─ dereference    read the class, the namespace, the auth Secret
+//! │  ├─ dereference    the class, the namespace, Secrets that the spec names
 //! │  ├─ validate       → Plan; nobody reads the spec after this
-//! │  ├─ steps/*        the outside world, independent ones side by side
+//! │  ├─ look           is the last look at the outside world still good?
+//! │  ├─ steps/*        if not, the outside world, independent ones side by side
 //! │  ├─ build/*        Plan → Kubernetes objects, pure
 //! │  ├─ workload       write them, look how they do
 //! │  └─ update_status  conditions and events
@@ -16,11 +17,16 @@ mod bucket;
 pub mod build;
 mod children;
 mod cleanup;
+mod credentials;
 mod dereference;
 mod draft;
 mod error;
 mod exposure;
 mod given;
+mod intend;
+mod look;
+mod named;
+mod outcome;
 mod pause;
 mod provision;
 mod reconcile;
@@ -34,8 +40,9 @@ mod video;
 mod webhook;
 mod workload;
 
+pub use credentials::{CredentialsPlan, key_secret};
 pub use dereference::{AuthSecret, Dereferenced};
 pub use error::Error;
 pub use reconcile::{error_policy, reconcile};
 pub use steps::rotation::Schedule;
-pub use validate::{CredentialsPlan, DatabasePlan, Plan, Rotations, key_secret, validate};
+pub use validate::{DatabasePlan, Plan, Rotations, validate};

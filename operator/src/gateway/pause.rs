@@ -22,7 +22,7 @@ pub fn is_paused(gateway: &FileGateway) -> bool {
 
 /// Says in status and an event that nothing is done. What is known of the gateway stays.
 pub async fn pause(context: &Context, gateway: &FileGateway, owner: &Owner) -> Result<(), Error> {
-    let draft = Draft::new(&context.client, gateway, owner);
+    let draft = Draft::new(context, gateway, owner);
     let previous = draft.read().await.conditions;
     if has(&previous, PAUSED) {
         return Ok(());

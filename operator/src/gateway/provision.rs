@@ -1,29 +1,30 @@
-//! Makes what a FileGateway asks for: dereference, validate, write the intent, run the steps, write
+//! Makes what a FileGateway asks for: dereference, validate, note the intent, run the steps, write
 //! the objects, and say in status how it went.
 
+use crds::FileGateway;
 use crds::conditions::{
     ACCEPTED, BUCKET_CONFIGURED, BUCKET_READY, CREDENTIALS_READY, DATABASE_READY, Finding,
-    ROUTE_READY, SIGNING_KEY_READY, WORKLOAD_AVAILABLE, reason,
-};
-use crds::{
-    BucketStatus, ClassSnapshot, DatabaseStatus, DatabaseType, FileGateway, FileGatewayStatus,
-    RotationStatuses,
+    ROUTE_READY, SIGNING_KEY_READY, reason,
 };
 use k8s_openapi::jiff::Timestamp;
 
-use super::build::{self, Restarts};
+use super::build::Restarts;
 use super::dereference::dereference;
 use super::draft::Draft;
 use super::error::Error;
+use super::intend::intend;
+use super::look;
+use super::outcome::Outcome;
 use super::pause;
 use super::route;
 use super::steps::rotation::Rotated;
 use super::steps::{Step, StepError, bucket, credentials, database, signing_key, volume};
 use super::update_status::{announce, conditions};
-use super::validate::{CredentialsPlan, DatabasePlan, Plan, validate};
+use super::validate::{DatabasePlan, validate};
 use super::workload::{self, Workload};
 use crate::context::Context;
-use crate::meta::{Owner, database_secret_name, selector_text, volume_claim_name};
+use crate::meta::{Owner, database_secret_name};
+use crate::outside::Found;
 use crate::secrets;
 
 /// How a pass went.
@@ -40,7 +41,7 @@ pub async fn provision(
     gateway: &FileGateway,
     owner: &Owner,
 ) -> Result<Provisioned, Error> {
-    let draft = Draft::new(&context.client, gateway, owner);
+    let draft = Draft::new(context, gateway, owner);
     let found = dereference(context, gateway, owner).await?;
     let plan = match validate(gateway, owner, &found, &context.config.gateway_image) {
         Ok(plan) => plan,
@@ -49,23 +50,34 @@ pub async fn provision(
             return Ok(Provisioned::Settled(None));
         }
     };
-    draft.change(|status| intend(status, &plan)).await?;
+    // Each step sees to it that this is written before it makes anything.
+    draft.note(|status| intend(status, &plan)).await;
+    let intent = draft.is_ahead().await;
 
+    let inputs = look::inputs(context, gateway, &plan);
     let step = Step {
         context,
         gateway,
         plan: &plan,
         draft: &draft,
     };
-    let (outcome, workload) = run(&step).await?;
+    let last = match inputs {
+        Some(inputs) if !intent => look::last(&step, inputs).await,
+        _ => None,
+    };
+    let (outcome, workload) = run(&step, last.as_ref()).await?;
     for (step, reason) in &outcome.failures {
         context.metrics.step_failed(step, reason);
     }
     conclude(context, gateway, &draft, &outcome, workload).await?;
+    if let (Some(inputs), None) = (inputs, &last) {
+        look::remember(&step, inputs, &outcome).await;
+    }
     Ok(if outcome.failed {
         Provisioned::Failed
     } else {
-        Provisioned::Settled(outcome.rotated.look_at())
+        let next = last.map(|found| found.until);
+        Provisioned::Settled(next.or_else(|| outcome.rotated.look_at()))
     })
 }
 
@@ -73,7 +85,7 @@ pub async fn provision(
 async fn refuse(
     context: &Context,
     gateway: &FileGateway,
-    draft: &Draft,
+    draft: &Draft<'_>,
     owner: &Owner,
     refusal: Finding,
 ) -> Result<(), Error> {
@@ -95,7 +107,7 @@ async fn refuse(
 async fn conclude(
     context: &Context,
     gateway: &FileGateway,
-    draft: &Draft,
+    draft: &Draft<'_>,
     outcome: &Outcome,
     workload: Option<Workload>,
 ) -> Result<(), Error> {
@@ -117,174 +129,8 @@ async fn conclude(
     Ok(())
 }
 
-/// Writes down what is going to be made, so that no crash can forget it.
-fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
-    let store = &plan.class.object_store;
-    // On another server, what was made on the former says nothing.
-    let known = status
-        .bucket
-        .take()
-        .filter(|known| known.name == plan.bucket && known.endpoint == store.endpoint);
-    let former = known.as_ref().and_then(|known| known.user.clone());
-    let iam = status.class.take().and_then(|class| class.iam);
-    let iam = iam.filter(|_| former.is_some());
-    status.bucket = Some(BucketStatus {
-        name: plan.bucket.clone(),
-        endpoint: store.endpoint.clone(),
-        region: store.region.clone(),
-        created: known.as_ref().is_some_and(|known| known.created),
-        creating: known.as_ref().is_some_and(|known| known.creating),
-        emptied: None,
-        // One of before stays known until it is deleted.
-        user: match plan.credentials {
-            CredentialsPlan::IamUser => Some(plan.user.clone()),
-            _ => former,
-        },
-    });
-    // Keys that nobody stores have no age.
-    if let (CredentialsPlan::WebIdentity(_), Some(rotations)) =
-        (&plan.credentials, &mut status.rotations)
-    {
-        rotations.access_key = None;
-    }
-    let (type_, name, server) = match &plan.database {
-        DatabasePlan::PostgreSql { name } => (
-            DatabaseType::PostgreSQL,
-            name.clone(),
-            plan.class
-                .database
-                .as_ref()
-                .map(|server| format!("{}:{}", server.host, server.port)),
-        ),
-        DatabasePlan::Sqlite { .. } => (
-            DatabaseType::SQLite,
-            volume_claim_name(&plan.owner.name),
-            None,
-        ),
-        DatabasePlan::Given { secret, server } => (
-            DatabaseType::Secret,
-            secret.name.clone(),
-            Some(format!("{}:{}", server.host, server.port)),
-        ),
-    };
-    let created = status
-        .database
-        .as_ref()
-        .is_some_and(|known| known.created && known.name == name && known.server == server);
-    status.database = Some(DatabaseStatus {
-        type_,
-        name,
-        server,
-        created,
-    });
-    status.class = Some(ClassSnapshot {
-        // A user of before is deleted where it was made.
-        iam: match plan.credentials {
-            CredentialsPlan::IamUser => plan.class.iam.clone(),
-            _ => iam.or_else(|| plan.class.iam.clone()),
-        },
-        ..plan.class.clone()
-    });
-    status.deletion_policy = Some(plan.deletion_policy);
-    let owner = &plan.owner;
-    status.version = Some(version_of(&plan.image.name));
-    status.address = Some(plan.address());
-    status.selector = Some(selector_text(&owner.name, build::SERVE));
-}
-
-/// The tag or digest of an image; `latest` is what a name without either means.
-fn version_of(image: &str) -> String {
-    let (name, digest) = image.split_once('@').unwrap_or((image, ""));
-    let file = name.rsplit_once('/').map_or(name, |(_, file)| file);
-    match file.split_once(':') {
-        Some((_, tag)) => tag.into(),
-        None if digest.is_empty() => "latest".into(),
-        None => digest.into(),
-    }
-}
-
-/// What the steps found.
-#[derive(Default)]
-struct Outcome {
-    findings: Vec<Finding>,
-    failed: bool,
-    /// Which, and why.
-    failures: Vec<(&'static str, &'static str)>,
-    rotated: AllRotated,
-    conflict: bool,
-}
-
-/// What steps found out about their keys and passwords; a step that failed says nothing.
-#[derive(Default)]
-struct AllRotated {
-    signing_key: Option<Rotated>,
-    access_key: Option<Rotated>,
-    database_password: Option<Rotated>,
-}
-
-impl AllRotated {
-    fn note(&self, status: &mut FileGatewayStatus) {
-        let mut all = status.rotations.take().unwrap_or_default();
-        let said = |found: &Option<Rotated>| found.as_ref().map(|found| found.status.clone());
-        all.signing_key = said(&self.signing_key).or(all.signing_key);
-        all.access_key = said(&self.access_key).or(all.access_key);
-        all.database_password = said(&self.database_password).or(all.database_password);
-        status.rotations = (all != RotationStatuses::default()).then_some(all);
-    }
-
-    fn look_at(&self) -> Option<Timestamp> {
-        [&self.signing_key, &self.access_key, &self.database_password]
-            .into_iter()
-            .flatten()
-            .filter_map(|found| found.look_at)
-            .min()
-    }
-}
-
-impl Outcome {
-    /// Notes how a step went; answers its value when it went well.
-    fn note<T>(
-        &mut self,
-        condition: &'static str,
-        result: Result<(Finding, T), StepError>,
-    ) -> Result<Option<T>, Error> {
-        match result {
-            Ok((finding, value)) => {
-                self.findings.push(finding);
-                Ok(Some(value))
-            }
-            // Nobody may go on without the status.
-            Err(StepError::Status(error)) => Err(error),
-            Err(error) => {
-                self.failed = true;
-                self.failures.push((condition, error.reason()));
-                self.conflict |= error.is_conflict();
-                self.findings.push(error.finding(condition));
-                Ok(None)
-            }
-        }
-    }
-
-    /// Notes how the pods do; there may be none yet.
-    fn note_workload(
-        &mut self,
-        result: Result<Option<Workload>, StepError>,
-    ) -> Result<Option<Workload>, Error> {
-        let result = result.map(|workload| match workload {
-            Some(workload) => (workload.finding.clone(), Some(workload)),
-            None => {
-                let message = "pods are started when all conditions before this one are true";
-                let finding = Finding::unknown(WORKLOAD_AVAILABLE, reason::WAITING, message);
-                (finding, None)
-            }
-        });
-        Ok(self.note(WORKLOAD_AVAILABLE, result)?.flatten())
-    }
-}
-
-/// Runs the steps: those that do not need each other side by side, so that one dead server does
-/// not keep the others' work from being done.
-async fn run(step: &Step<'_>) -> Result<(Outcome, Option<Workload>), Error> {
+/// Runs the steps, those outside of the cluster only where there is no `last` look.
+async fn run(step: &Step<'_>, last: Option<&Found>) -> Result<(Outcome, Option<Workload>), Error> {
     let mut outcome = Outcome {
         findings: vec![Finding::yes(
             ACCEPTED,
@@ -293,12 +139,43 @@ async fn run(step: &Step<'_>) -> Result<(Outcome, Option<Workload>), Error> {
         )],
         ..Outcome::default()
     };
-    let (storage, database, signing, prepared) = tokio::join!(
-        storage(step),
-        catalog(step),
-        signing_key::ensure(step),
-        workload::prepare(&step.context.client, step.plan),
-    );
+    let prepare = workload::prepare(step.context.cluster(), step.plan);
+    let (prepared, settings) = match last {
+        Some(found) => {
+            outcome.restarts = Some(Restarts {
+                database: found.database.clone(),
+            });
+            (prepare.await, None)
+        }
+        None => {
+            let (prepared, settings) = tokio::join!(prepare, look_outside(step, &mut outcome));
+            (prepared, settings?)
+        }
+    };
+    let workload = match prepared {
+        Ok(()) => deploy(step, &outcome).await,
+        Err(error) => Err(error.into()),
+    };
+    let workload = outcome.note_workload(workload)?;
+    // Noted after the pods: how the bucket is set up is best effort.
+    if let Some(settings) = settings {
+        outcome.note(BUCKET_CONFIGURED, settings.map(|finding| (finding, ())))?;
+    }
+    let reached = reach(step).await.map(|finding| (finding, ()));
+    // What is wrong with the way in is looked at again, and keeps no pod from running.
+    outcome.failed |= matches!(&reached, Ok((finding, ())) if finding.status == Some(false));
+    outcome.note(ROUTE_READY, reached)?;
+    Ok((outcome, workload))
+}
+
+/// Runs the steps outside of the cluster: those that do not need each other side by side, so that one dead
+/// server does not keep the others' work from being done. Answers how the bucket's settings went.
+async fn look_outside(
+    step: &Step<'_>,
+    outcome: &mut Outcome,
+) -> Result<Option<Result<Finding, StepError>>, Error> {
+    let (storage, database, signing) =
+        tokio::join!(storage(step), catalog(step), signing_key::ensure(step));
     let Storage {
         bucket,
         settings,
@@ -318,29 +195,17 @@ async fn run(step: &Step<'_>) -> Result<(Outcome, Option<Workload>), Error> {
         None => {}
     }
     let (restarts, rotated) = outcome.note(DATABASE_READY, database)?.unzip();
+    outcome.restarts = restarts;
     outcome.rotated.database_password = rotated.flatten();
     outcome.rotated.signing_key = outcome.note(SIGNING_KEY_READY, signing)?;
-    let workload = match prepared {
-        Ok(()) => deploy(step, &outcome, restarts).await,
-        Err(error) => Err(error.into()),
-    };
-    let workload = outcome.note_workload(workload)?;
-    // Noted after the pods: how the bucket is set up is best effort.
-    if let Some(settings) = settings {
-        outcome.note(BUCKET_CONFIGURED, settings.map(|finding| (finding, ())))?;
-    }
-    let reached = reach(step).await.map(|finding| (finding, ()));
-    // What is wrong with the way in is looked at again, and keeps no pod from running.
-    outcome.failed |= matches!(&reached, Ok((finding, ())) if finding.status == Some(false));
-    outcome.note(ROUTE_READY, reached)?;
-    Ok((outcome, workload))
+    Ok(settings)
 }
 
 /// Makes callers and Prometheus find the pods.
 async fn reach(step: &Step<'_>) -> Result<Finding, StepError> {
-    let client = &step.context.client;
-    route::monitor(client, step.plan).await?;
-    Ok(route::ensure(client, step.plan).await?)
+    let cluster = step.context.cluster();
+    route::monitor(cluster, step.plan).await?;
+    Ok(route::ensure(cluster, step.plan).await?)
 }
 
 /// How the steps around the bucket went; those after a failed one are left out.
@@ -396,24 +261,20 @@ async fn catalog(step: &Step<'_>) -> Result<(Finding, (Restarts, Option<Rotated>
 
 /// Writes the Deployments: the first time once every step has succeeded, after that whatever
 /// server is down, unless something turned out to be somebody else's.
-async fn deploy(
-    step: &Step<'_>,
-    outcome: &Outcome,
-    restarts: Option<Restarts>,
-) -> Result<Option<Workload>, StepError> {
-    let client = &step.context.client;
+async fn deploy(step: &Step<'_>, outcome: &Outcome) -> Result<Option<Workload>, StepError> {
+    let (client, cluster) = (&step.context.client, step.context.cluster());
     let plan = step.plan;
     let owner = &plan.owner;
     if !outcome.failed
-        && let Some(restarts) = &restarts
+        && let Some(restarts) = &outcome.restarts
     {
-        return Ok(Some(workload::run(client, plan, restarts).await?));
+        return Ok(Some(workload::run(cluster, plan, restarts).await?));
     }
     let Some((serve, worker)) = workload::find(client, owner).await? else {
         return Ok(None);
     };
-    let restarts = match restarts {
-        Some(restarts) => Some(restarts),
+    let restarts = match &outcome.restarts {
+        Some(restarts) => Some(restarts.clone()),
         // The database can't be looked at now; its server is still the one in the Secret.
         None => secrets::owned(client, owner, &database_secret_name(&owner.name))
             .await?
@@ -422,30 +283,12 @@ async fn deploy(
     };
     match restarts {
         Some(restarts) if !outcome.conflict => {
-            Ok(Some(workload::run(client, plan, &restarts).await?))
+            Ok(Some(workload::run(cluster, plan, &restarts).await?))
         }
         _ => Ok(Some(workload::look(
             &owner.namespace,
             &serve,
             worker.as_ref(),
         ))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_tags_or_digests() {
-        for (image, expected) in [
-            ("filegateway/gateway:0.1.0", "0.1.0"),
-            ("registry.example.com:5000/gateway:1", "1"),
-            ("registry.example.com:5000/gateway", "latest"),
-            ("gateway:1@sha256:0123", "1"),
-            ("gateway@sha256:0123", "sha256:0123"),
-        ] {
-            assert_eq!(version_of(image), expected, "{image}");
-        }
     }
 }

@@ -56,21 +56,15 @@ async fn pass_over(
     };
     let key = format!("{}/{}", owner.namespace, owner.name);
     let api: Api<FileGateway> = Api::namespaced(context.client.clone(), &owner.namespace);
-    // Not the cached object: it may lack a status that this operator has just written, and that
-    // status says what was created.
-    let gateway = api
-        .get_opt(&owner.name)
-        .await
-        .map_err(Error::api("read the FileGateway"))?
-        .filter(|live| live.uid().as_deref() == Some(owner.uid.as_str()));
-    let Some(gateway) = gateway else {
+    let Some(gateway) = current(context, &api, &gateway, &owner).await? else {
         context.backoff.settled(&key);
+        context.forget(&owner.uid);
         pass.ended(Outcome::Settled);
         return Ok(Action::await_change());
     };
 
-    let ours = gateway.finalizers().iter().any(|name| name == FINALIZER);
-    let outcome = match (gateway.metadata.deletion_timestamp.is_some(), ours) {
+    let deleted = gateway.metadata.deletion_timestamp.is_some();
+    let outcome = match (deleted, is_ours(&gateway)) {
         // Somebody else's finalizer holds it; what was ours is gone.
         (true, false) => Provisioned::Settled(None),
         (true, true) => match cleanup(context, &gateway, &owner).await? {
@@ -88,10 +82,13 @@ async fn pass_over(
             return Ok(Action::await_change());
         }
         (false, false) => {
-            // In a write of its own, before anything is made; the write brings us back here.
-            add_finalizer(&api, &gateway).await?;
-            pass.ended(Outcome::Unsettled);
-            return Ok(Action::await_change());
+            // In a write of its own, before anything is made.
+            let Some(gateway) = add_finalizer(&api, &gateway).await? else {
+                pass.ended(Outcome::Unsettled);
+                return Ok(Action::requeue(GO_ON));
+            };
+            context.writes.note(&gateway);
+            provision(context, &gateway, &owner).await?
         }
         (false, true) => provision(context, &gateway, &owner).await?,
     };
@@ -127,19 +124,50 @@ pub fn error_policy(gateway: Arc<FileGateway>, _error: &Error, context: Arc<Cont
     Action::requeue(context.backoff.failed(&key))
 }
 
-async fn add_finalizer(api: &Api<FileGateway>, gateway: &FileGateway) -> Result<(), Error> {
+/// The gateway as it is; `None` when it is gone.
+async fn current(
+    context: &Context,
+    api: &Api<FileGateway>,
+    seen: &Arc<FileGateway>,
+    owner: &Owner,
+) -> Result<Option<Arc<FileGateway>>, Error> {
+    // What was seen may lack a status that this operator has just written, and that status says what was
+    // created. One without our finalizer has none, and the write that adds it fails when it is not as seen.
+    let untouched =
+        seen.metadata.deletion_timestamp.is_none() && !is_ours(seen) && !is_paused(seen);
+    if untouched || context.writes.is_last(seen) {
+        return Ok(Some(seen.clone()));
+    }
+    let live = api
+        .get_opt(&owner.name)
+        .await
+        .map_err(Error::api("read the FileGateway"))?;
+    let same = |live: &FileGateway| live.uid().as_deref() == Some(owner.uid.as_str());
+    Ok(live.filter(same).map(Arc::new))
+}
+
+fn is_ours(gateway: &FileGateway) -> bool {
+    gateway.finalizers().iter().any(|name| name == FINALIZER)
+}
+
+/// Answers the gateway with our finalizer; `None` when it is not any more as it was seen.
+async fn add_finalizer(
+    api: &Api<FileGateway>,
+    gateway: &FileGateway,
+) -> Result<Option<FileGateway>, Error> {
     let mut finalizers = gateway.finalizers().to_vec();
     finalizers.push(FINALIZER.into());
     let patch = json!({"metadata": {
         "resourceVersion": gateway.resource_version(),
         "finalizers": finalizers,
     }});
-    api.patch(
-        &gateway.name_any(),
-        &PatchParams::default(),
-        &Patch::Merge(&patch),
-    )
-    .await
-    .map_err(Error::api("add the finalizer"))?;
-    Ok(())
+    let name = gateway.name_any();
+    let written = api
+        .patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await;
+    match written {
+        Ok(written) => Ok(Some(written)),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(None),
+        Err(error) => Err(Error::api("add the finalizer")(error)),
+    }
 }

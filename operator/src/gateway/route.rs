@@ -2,16 +2,15 @@
 
 use crds::conditions::{Finding, ROUTE_READY, reason};
 use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
-use kube::Client;
 use kube::api::DynamicObject;
 
 use super::build;
-use super::children::absent;
+use super::children::{absent, wanted_or_absent};
 use super::exposure::{Exposure, Route};
 use super::validate::Plan;
-use crate::apply::{ApplyError, apply, apply_with, remove};
+use crate::apply::{ApplyError, apply_with, remove, settle};
+use crate::cluster::Cluster;
 use crate::meta::{Owner, metrics_name};
 use crate::optional::{HTTP_ROUTE, OptionalKind, POD_MONITOR, SERVICE_MONITOR};
 
@@ -19,16 +18,10 @@ use crate::optional::{HTTP_ROUTE, OptionalKind, POD_MONITOR, SERVICE_MONITOR};
 ///
 /// # Errors
 /// When an object is not ours, or the API server refuses.
-pub async fn ensure(client: &Client, plan: &Plan) -> Result<Finding, ApplyError> {
+pub async fn ensure(cluster: Cluster<'_>, plan: &Plan) -> Result<Finding, ApplyError> {
     let owner = &plan.owner;
-    let ours = |live: &ObjectMeta| owner.owns(live);
-    match build::ingress(plan) {
-        Some(wanted) => {
-            apply(client, &wanted, ours).await?;
-        }
-        None => absent::<Ingress>(client, owner, owner.name.clone()).await?,
-    }
-    let route = optional(client, owner, HTTP_ROUTE, build::http_route(plan)).await?;
+    wanted_or_absent(cluster, owner, build::ingress(plan)).await?;
+    let route = optional(cluster, owner, HTTP_ROUTE, build::http_route(plan)).await?;
     let name = &owner.name;
     Ok(match &plan.exposure {
         None => Finding::yes(
@@ -61,17 +54,17 @@ pub async fn ensure(client: &Client, plan: &Plan) -> Result<Finding, ApplyError>
 ///
 /// # Errors
 /// When an object is not ours, or the API server refuses.
-pub async fn monitor(client: &Client, plan: &Plan) -> Result<(), ApplyError> {
+pub async fn monitor(cluster: Cluster<'_>, plan: &Plan) -> Result<(), ApplyError> {
     let owner = &plan.owner;
-    optional(client, owner, POD_MONITOR, build::pod_monitor(plan)).await?;
+    optional(cluster, owner, POD_MONITOR, build::pod_monitor(plan)).await?;
     let monitor = build::service_monitor(plan);
-    match optional(client, owner, SERVICE_MONITOR, monitor).await? {
+    match optional(cluster, owner, SERVICE_MONITOR, monitor).await? {
         Optional::Written(_) => {
             let service = build::metrics_service(plan);
-            apply(client, &service, |live| owner.owns(live)).await?;
+            settle(cluster, &service, |live| owner.owns(live)).await?;
         }
         Optional::Absent | Optional::NotServed => {
-            absent::<Service>(client, owner, metrics_name(&owner.name)).await?;
+            absent::<Service>(cluster, owner, metrics_name(&owner.name)).await?;
         }
     }
     Ok(())
@@ -88,7 +81,7 @@ enum Optional {
 }
 
 async fn optional(
-    client: &Client,
+    cluster: Cluster<'_>,
     owner: &Owner,
     kind: OptionalKind,
     wanted: Option<DynamicObject>,
@@ -98,19 +91,30 @@ async fn optional(
         name: owner.name.clone(),
         source,
     };
-    if !kind.is_served(client).await.map_err(refused)? {
+    let served = cluster.served.has(cluster.client, kind).await;
+    if !served.map_err(refused)? {
         return Ok(Optional::NotServed);
     }
-    let api = kind.api(client, &owner.namespace);
+    let api = kind.api(cluster.client, &owner.namespace);
+    let ours = |live: &ObjectMeta| owner.owns(live);
     match wanted {
-        Some(wanted) => {
-            let live = apply_with(&api, kind.kind, &wanted, |live| owner.owns(live)).await?;
-            Ok(Optional::Written(Box::new(live)))
+        Some(wanted) => match apply_with(cluster, &api, kind.kind, &wanted, ours).await {
+            Ok(live) => Ok(Optional::Written(Box::new(live))),
+            // Its definition was taken away.
+            Err(ApplyError::Api {
+                source: kube::Error::Api(status),
+                ..
+            }) if status.code == 404 => Ok(Optional::NotServed),
+            Err(error) => Err(error),
+        },
+        None if cluster
+            .known
+            .is_absent(kind.kind, &owner.namespace, &owner.name) =>
+        {
+            Ok(Optional::Absent)
         }
         None => {
-            remove(&api, &owner.name, |live| owner.owns(live))
-                .await
-                .map_err(refused)?;
+            remove(&api, &owner.name, ours).await.map_err(refused)?;
             Ok(Optional::Absent)
         }
     }

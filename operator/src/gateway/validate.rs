@@ -2,10 +2,9 @@
 
 use crds::conditions::{ACCEPTED, Finding, reason};
 use crds::{
-    AuthSpec, AutoscalingSpec, ClassSnapshot, CredentialsType, DatabaseReference, DatabaseType,
-    DeletionPolicy, Delivery, FileGateway, FileGatewayClass, FileGatewayClassSpec, GatewayImage,
-    MonitoringRules, NetworkRules, PullPolicy, SchedulingSpec, TracingRules,
-    WebIdentityCredentials,
+    AuthSpec, AutoscalingSpec, ClassSnapshot, DatabaseReference, DatabaseType, DeletionPolicy,
+    Delivery, FileGateway, FileGatewayClass, GatewayImage, MonitoringRules, NetworkRules,
+    PullPolicy, SchedulingSpec, SecretKeyReference, TracingRules,
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -14,13 +13,14 @@ use kube::core::{Selector, SelectorExt};
 
 use super::Schedule;
 use super::bucket::{BucketSettings, bucket_settings};
+use super::credentials::{CredentialsPlan, credentials};
 use super::dereference::{AuthSecret, Dereferenced, SHORTEST_SECRET};
 use super::exposure::{Exposure, expose};
 use super::given::{DatabaseServer, given};
+use super::named::secret_missing;
 use super::settings::{Settings, settings};
 use super::video::{VideoPlan, video};
 use super::webhook::{WebhookPlan, webhook};
-use crate::class::secret_names;
 use crate::meta::{Owner, ROTATE_ACCESS_KEY, ROTATE_DATABASE_PASSWORD, ROTATE_SIGNING_KEY};
 use crate::{names, quantity};
 
@@ -81,20 +81,6 @@ pub struct Plan {
     pub image: GatewayImage,
     /// What deletion does.
     pub deletion_policy: DeletionPolicy,
-}
-
-/// How pods get their S3 keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CredentialsPlan {
-    /// From a Secret with the key of a user that the operator makes.
-    IamUser,
-    /// From a Secret that is a copy of this one in the operator's namespace.
-    Secret {
-        /// Its name.
-        name: String,
-    },
-    /// For their ServiceAccount's token.
-    WebIdentity(WebIdentityCredentials),
 }
 
 /// When keys and passwords are replaced.
@@ -182,54 +168,6 @@ pub fn snapshot(name: &str, class: &FileGatewayClass) -> ClassSnapshot {
         object_store: class.spec.object_store.clone(),
         iam: class.spec.iam.clone(),
         database: class.spec.database.clone(),
-    }
-}
-
-/// Name of the Secret in the operator's namespace that has the key of a gateway of `class`; `None` when
-/// the class keeps keys otherwise.
-pub fn key_secret(class: &FileGatewayClassSpec, namespace: &str, name: &str) -> Option<String> {
-    let credentials = &class.credentials;
-    let prefix = credentials
-        .secret
-        .as_ref()
-        .and_then(|secret| secret.prefix.as_ref());
-    (credentials.type_ == CredentialsType::Secret).then(|| match prefix {
-        Some(prefix) => format!("{prefix}.{namespace}.{name}"),
-        None => format!("{namespace}.{name}"),
-    })
-}
-
-fn credentials(class: &FileGatewayClass, owner: &Owner) -> Result<CredentialsPlan, String> {
-    let class_name = class.name_any();
-    let spec = &class.spec;
-    let (namespace, name) = (&owner.namespace, &owner.name);
-    if let Some(secret) = key_secret(spec, namespace, name) {
-        // What the operator itself logs in with must never reach a tenant.
-        if secret_names(spec).iter().any(|(own, _)| *own == secret) {
-            return Err(format!(
-                "Secret {secret} would hold this gateway's key and is named by FileGatewayClass \
-                 {class_name} for the operator itself: give the class's Secrets other names, or set its \
-                 spec.credentials.secret.prefix"
-            ));
-        }
-        return Ok(CredentialsPlan::Secret { name: secret });
-    }
-    match (spec.credentials.type_, &spec.credentials.web_identity) {
-        (CredentialsType::WebIdentity, Some(identity)) => {
-            let role = identity.role_arn.replace("{namespace}", namespace);
-            Ok(CredentialsPlan::WebIdentity(WebIdentityCredentials {
-                role_arn: role.replace("{name}", name),
-                ..identity.clone()
-            }))
-        }
-        (CredentialsType::WebIdentity, None) => Err(format!(
-            "FileGatewayClass {class_name} has no spec.credentials.webIdentity: write it"
-        )),
-        _ if spec.iam.is_none() => Err(format!(
-            "FileGatewayClass {class_name} names no IAM server: give it spec.iam, or another \
-             spec.credentials.type"
-        )),
-        _ => Ok(CredentialsPlan::IamUser),
     }
 }
 
@@ -394,17 +332,10 @@ fn check_auth_secret(
                 namespace = owner.namespace,
             ),
         )),
-        AuthSecret::NotNamed | AuthSecret::Missing => Err(Finding::no(
-            ACCEPTED,
-            reason::SECRET_MISSING,
-            format!(
-                "Secret {name} in namespace {namespace} is missing or has no value under {key}: \
-                 create it with `kubectl -n {namespace} create secret generic {name} \
-                 --from-file={key}=FILE`",
-                name = reference.name,
-                key = reference.key,
-                namespace = owner.namespace,
-            ),
-        )),
+        AuthSecret::NotNamed | AuthSecret::Missing => {
+            let SecretKeyReference { name, key } = reference;
+            let value = format!("--from-file={key}=FILE");
+            Err(secret_missing(&owner.namespace, name, key, &value, ""))
+        }
     }
 }

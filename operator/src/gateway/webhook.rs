@@ -4,9 +4,10 @@ use crds::conditions::{ACCEPTED, Finding, reason};
 use crds::{FileGateway, FileGatewayClass, PrivateAddresses, SecretKeyReference, WebhooksSpec};
 
 use super::error::Error;
+use super::named::secret_missing;
 use crate::context::Context;
 use crate::meta::Owner;
-use crate::secrets::{self, SecretError};
+use crate::secrets::SecretError;
 
 /// The fewest bytes of a file with a secret: `whsec_` and base64 of 24 bytes. Gateways refuse to start
 /// with fewer.
@@ -42,7 +43,7 @@ pub(super) async fn look_for_secret(
     reference: &SecretKeyReference,
 ) -> Result<WebhookSecret, Error> {
     let (name, key) = (&reference.name, &reference.key);
-    match secrets::length_of(&context.client, &owner.namespace, name, key).await {
+    match context.length_of(owner, name, key).await {
         Ok(Some(length)) if length < SHORTEST => Ok(WebhookSecret::TooShort),
         Ok(Some(_)) => Ok(WebhookSecret::Found),
         Err(SecretError::Api { source, .. }) => {
@@ -89,15 +90,10 @@ pub(super) fn webhook(
                  put `whsec_$(openssl rand -base64 32)` there, and give it to the receiver"
             ),
         )),
-        WebhookSecret::NotNamed | WebhookSecret::Missing => Err(Finding::no(
-            ACCEPTED,
-            reason::SECRET_MISSING,
-            format!(
-                "Secret {name} in namespace {namespace} is missing or has no value under {key}: \
-                 create it with `kubectl -n {namespace} create secret generic {name} \
-                 --from-literal={key}=whsec_$(openssl rand -base64 32)`"
-            ),
-        )),
+        WebhookSecret::NotNamed | WebhookSecret::Missing => {
+            let value = format!("--from-literal={key}=whsec_$(openssl rand -base64 32)");
+            Err(secret_missing(namespace, name, key, &value, ""))
+        }
     }
 }
 

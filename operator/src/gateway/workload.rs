@@ -10,7 +10,8 @@ use super::build::{self, Restarts};
 use super::children::{absent, wanted_or_absent};
 use super::scaling;
 use super::validate::Plan;
-use crate::apply::{ApplyError, apply, remove};
+use crate::apply::{ApplyError, apply, remove, settle};
+use crate::cluster::Cluster;
 use crate::meta::{Owner, worker_name};
 
 /// What the Deployments say.
@@ -29,13 +30,13 @@ pub struct Workload {
 ///
 /// # Errors
 /// When one of them is not ours, or the API server refuses.
-pub async fn prepare(client: &Client, plan: &Plan) -> Result<(), ApplyError> {
+pub async fn prepare(cluster: Cluster<'_>, plan: &Plan) -> Result<(), ApplyError> {
     let owner = &plan.owner;
     let ours = |live: &ObjectMeta| owner.owns(live);
-    apply(client, &build::config_map(plan), ours).await?;
-    apply(client, &build::service_account(plan), ours).await?;
-    apply(client, &build::service(plan), ours).await?;
-    wanted_or_absent(client, owner, build::network_policy(plan)).await?;
+    settle(cluster, &build::config_map(plan), ours).await?;
+    settle(cluster, &build::service_account(plan), ours).await?;
+    settle(cluster, &build::service(plan), ours).await?;
+    wanted_or_absent(cluster, owner, build::network_policy(plan)).await?;
     Ok(())
 }
 
@@ -44,7 +45,7 @@ pub async fn prepare(client: &Client, plan: &Plan) -> Result<(), ApplyError> {
 /// # Errors
 /// When one of them is not ours, or the API server refuses.
 pub async fn run(
-    client: &Client,
+    cluster: Cluster<'_>,
     plan: &Plan,
     restarts: &Restarts,
 ) -> Result<Workload, ApplyError> {
@@ -52,15 +53,15 @@ pub async fn run(
     let ours = |live: &ObjectMeta| owner.owns(live);
     let autoscaler = build::autoscaler(plan);
     if autoscaler.is_some() {
-        scaling::hand_over(client, owner).await?;
+        scaling::hand_over(cluster.client, owner).await?;
     }
-    wanted_or_absent(client, owner, autoscaler).await?;
-    wanted_or_absent(client, owner, build::disruption_budget(plan)).await?;
-    let serve = apply(client, &build::serve(plan, restarts), ours).await?;
+    wanted_or_absent(cluster, owner, autoscaler).await?;
+    wanted_or_absent(cluster, owner, build::disruption_budget(plan)).await?;
+    let serve = apply(cluster, &build::serve(plan, restarts), ours).await?;
     let worker = match build::worker(plan, restarts) {
-        Some(wanted) => Some(apply(client, &wanted, ours).await?),
+        Some(wanted) => Some(apply(cluster, &wanted, ours).await?),
         None => {
-            absent::<Deployment>(client, owner, worker_name(&owner.name)).await?;
+            absent::<Deployment>(cluster, owner, worker_name(&owner.name)).await?;
             None
         }
     };

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::json;
 
 use crate::backends::{bucket_exists, database_exists, variable};
@@ -180,6 +180,16 @@ async fn an_installed_operator_may_do_all_that_it_does() {
         .await
         .unwrap();
     assert!(claim.is_none_or(|claim| claim.metadata.deletion_timestamp.is_some()));
+
+    // The Secrets of its own namespace are watched.
+    let secrets: Api<Secret> = Api::namespaced(bed.client.clone(), &release.home);
+    let gone = secrets.delete("s3-admin", &DeleteParams::default()).await;
+    gone.unwrap();
+    bed.until("the class is not accepted", async || {
+        let status = classes.get(&bed.class).await.unwrap().status?;
+        (status.conditions.first()?.reason == "CredentialsNotFound").then_some(())
+    })
+    .await;
     operator.stop().await;
     release.uninstall();
 }

@@ -45,13 +45,6 @@ async fn bucket_of(bed: &Bed, name: &str) -> String {
     bed.status(name).await.bucket.unwrap().name
 }
 
-/// An operator of one namespace does not watch the Secrets of its own; this makes a pass that reads them.
-async fn look_again(bed: &Bed, value: &str) {
-    let annotations = json!({"filegateway.dev/rotate-access-key": value});
-    let patch = json!({"metadata": {"annotations": annotations}});
-    bed.patch("files", patch).await.unwrap();
-}
-
 #[tokio::test]
 async fn a_key_of_the_class_is_tried_copied_and_followed() {
     let bed = Bed::new("bysecret").await;
@@ -77,11 +70,10 @@ async fn a_key_of_the_class_is_tried_copied_and_followed() {
     assert_eq!(json!(copy), data(&first));
     assert_eq!(files.status.unwrap().bucket.unwrap().user, None);
 
-    // The next one is taken up with the next pass, and pods are not replaced.
+    // The next one is taken up at once, and pods are not replaced.
     let before = bed.api::<Deployment>().get("files").await.unwrap();
     let second = key_for(&bucket).await;
     bed.apply_secret(SYSTEM, &source, data(&second)).await;
-    look_again(&bed, "second").await;
     bed.until("the new key", async || {
         let copy = bed.secret("files-s3").await;
         (json!(copy) == data(&second)).then_some(())
@@ -93,7 +85,6 @@ async fn a_key_of_the_class_is_tried_copied_and_followed() {
     // One that is of no use is not taken.
     let useless = key_for("elsewhere").await;
     bed.apply_secret(SYSTEM, &source, data(&useless)).await;
-    look_again(&bed, "third").await;
     let message = bed
         .condition("files", "CredentialsReady", "False", "KeyRefused")
         .await;

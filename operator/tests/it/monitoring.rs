@@ -220,10 +220,17 @@ impl Gateway {
             ("secret-access-key", variable("FGW_TEST_S3_SECRET_KEY")),
             ("jwt-secret", "s".repeat(32)),
             ("keys.json", keys.to_string()),
+            (
+                "webhook-secret",
+                format!(
+                    "whsec_{}",
+                    base64::engine::general_purpose::STANDARD.encode([7; 32])
+                ),
+            ),
         ] {
             std::fs::write(folder.join(name), text).unwrap();
         }
-        let [listen, metrics, of_worker] = [free(), free(), free()];
+        let [listen, metrics, of_worker, nobody] = [free(), free(), free(), free()];
         let program = Path::new(env!("CARGO_BIN_EXE_operator")).parent();
         let program = program.unwrap().join("gateway");
         let start = |command: &str, metrics: &str| {
@@ -246,6 +253,10 @@ impl Gateway {
                 .env("FILEGATEWAY_AUTH_SECRET_FILE", path("jwt-secret"))
                 .env("FILEGATEWAY_TOKENS_KEYS_FILE", path("keys.json"))
                 .env("FILEGATEWAY_METRICS_LISTEN", metrics)
+                // Nobody takes the events in, which is counted too.
+                .env("FILEGATEWAY_WEBHOOK_URL", format!("http://{nobody}"))
+                .env("FILEGATEWAY_WEBHOOK_SECRET_FILE", path("webhook-secret"))
+                .env("FILEGATEWAY_WEBHOOK_PRIVATE_ADDRESSES", "true")
                 // A request to what is gone is counted without a file.
                 .env("FILEGATEWAY_ACCESS_LOCATION_STREAM", "Off")
                 .stdin(Stdio::null())

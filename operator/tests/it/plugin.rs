@@ -135,6 +135,62 @@ async fn rotate_asks_and_waits_for_the_answer() {
 }
 
 #[tokio::test]
+async fn rotate_says_what_others_keep() {
+    let bed = Bed::new("others").await;
+    let role = "arn:aws:iam::1:role/{namespace}.{name}";
+    bed.apply_class(json!({
+        "credentials": {"type": "WebIdentity", "webIdentity": {"roleARN": role, "audience": "sts"}},
+        "database": null,
+    }))
+    .await;
+    let operator = bed.operator(Duration::from_secs(600)).await;
+    bed.apply_secret(
+        &bed.namespace,
+        "own",
+        json!({"url": "postgres://me:hidden@db.example.com/x"}),
+    )
+    .await;
+    let own = json!({"type": "Secret", "secretRef": {"name": "own"}});
+    bed.create("files", json!({"database": own})).await.unwrap();
+    bed.condition("files", "CredentialsReady", "True", "WebIdentity")
+        .await;
+    for (what, why) in [
+        ("s3", "Pods get temporary keys"),
+        ("database", "Change the login at the server"),
+    ] {
+        let (code, text, complaints) =
+            run(fgw(&bed, &["rotate", "files", "signing-key", what])).await;
+        assert_eq!((code, text.as_str()), (1, ""), "{complaints}");
+        assert!(complaints.contains(why), "{complaints}");
+    }
+    let gateway = bed.gateways().get("files").await.unwrap();
+    assert_eq!(gateway.metadata.annotations, None, "nothing was asked for");
+    let (code, text, complaints) = run(fgw(&bed, &["rotate", "files", "all", "--wait"])).await;
+    assert_eq!(code, 0, "{text}{complaints}");
+    for line in [
+        "not replaced: the S3 access key: there is none.",
+        "not replaced: the database login: its database is the one",
+        "asked for a new one: the signing key\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(text.ends_with("issued\n"), "{text}");
+
+    // The key is a Secret's, whether it works or is still missing.
+    bed.apply_class(json!({"credentials": {"type": "Secret"}, "database": null}))
+        .await;
+    bed.condition("files", "CredentialsReady", "False", "CredentialsNotFound")
+        .await;
+    let (code, _, complaints) = run(fgw(&bed, &["rotate", "files", "s3"])).await;
+    assert_eq!(code, 1);
+    assert!(
+        complaints.contains("Have a new key written there"),
+        "{complaints}"
+    );
+    operator.stop().await;
+}
+
+#[tokio::test]
 async fn a_paused_gateway_is_left_alone_until_it_is_resumed() {
     let (bed, operator) = Bed::with_operator("paused").await;
     bed.create("files", json!({})).await.unwrap();

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use crds::conditions::{CREDENTIALS_READY, reason};
 use crds::{DatabaseType, FileGateway, RotationStatus};
 use operator::meta::{ROTATE_ACCESS_KEY, ROTATE_DATABASE_PASSWORD, ROTATE_SIGNING_KEY};
 use serde_json::{Map, Value};
@@ -116,25 +117,63 @@ pub async fn rotate(cluster: &Cluster, arguments: &Arguments) -> anyhow::Result<
     Ok(())
 }
 
+/// What is to be replaced. What was asked for by name and can't be is an error; of all, it is told.
 fn chosen(gateway: &FileGateway, what: &[What]) -> anyhow::Result<Vec<Credential>> {
     let all = what.contains(&What::All);
-    let wanted = |one| all || what.contains(&one);
     let mut credentials = Vec::new();
-    if wanted(What::SigningKey) {
-        credentials.push(SIGNING_KEY);
-    }
-    if wanted(What::S3) {
-        credentials.push(ACCESS_KEY);
-    }
-    match gateway.spec.database.type_ {
-        DatabaseType::PostgreSQL if wanted(What::Database) => credentials.push(DATABASE_PASSWORD),
-        DatabaseType::SQLite if what.contains(&What::Database) => {
-            bail!("its database is SQLite, which has no login")
+    for (one, credential, kept) in [
+        (What::SigningKey, SIGNING_KEY, None),
+        (What::S3, ACCESS_KEY, who_keeps_the_key(gateway)),
+        (
+            What::Database,
+            DATABASE_PASSWORD,
+            who_keeps_the_login(gateway),
+        ),
+    ] {
+        match kept {
+            Some(why) if what.contains(&one) => {
+                bail!("{} is not replaced: {why}", credential.name)
+            }
+            Some(why) if all => println!("not replaced: {}: {why}", credential.name),
+            None if all || what.contains(&one) => credentials.push(credential),
+            _ => {}
         }
-        DatabaseType::Secret if what.contains(&What::Database) => {
-            bail!("its database is the one that a Secret names: change the login there")
-        }
-        _ => {}
     }
     Ok(credentials)
+}
+
+/// Why the operator issues no S3 key, if it does not. Told from the status, since a tenant may not read
+/// classes.
+fn who_keeps_the_key(gateway: &FileGateway) -> Option<&'static str> {
+    let status = gateway.status.as_ref()?;
+    let mut conditions = status.conditions.iter();
+    let found = conditions.find(|one| one.type_ == CREDENTIALS_READY);
+    let in_use = found.map(|one| one.reason.as_str());
+    if in_use == Some(reason::WEB_IDENTITY) {
+        return Some(
+            "there is none. Pods get temporary keys for the token of their ServiceAccount, and new ones \
+             before those expire",
+        );
+    }
+    let of_a_secret = [reason::COPIED, reason::KEY_REFUSED, reason::KEY_TOO_WIDE];
+    let has_user = status
+        .bucket
+        .as_ref()
+        .is_none_or(|bucket| bucket.user.is_some());
+    (!has_user || in_use.is_some_and(|reason| of_a_secret.contains(&reason))).then_some(
+        "its class takes it from a Secret of the platform team, which the condition CredentialsReady \
+         names. Have a new key written there: it is used at once",
+    )
+}
+
+/// Why the operator issues no login of the database, if it does not.
+fn who_keeps_the_login(gateway: &FileGateway) -> Option<&'static str> {
+    match gateway.spec.database.type_ {
+        DatabaseType::PostgreSQL => None,
+        DatabaseType::SQLite => Some("its database is SQLite, which has no login"),
+        DatabaseType::Secret => Some(
+            "its database is the one that the Secret of spec.database.secretRef names. Change the login at \
+             the server, and the URL in the Secret: pods take it up by themselves",
+        ),
+    }
 }

@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use super::SERVE;
 use super::deployment::HTTP_PORT;
 use super::metrics::METRICS_PORT;
-use crate::gateway::validate::{CredentialsPlan, DatabasePlan, Plan};
+use crate::gateway::credentials::CredentialsPlan;
+use crate::gateway::validate::{DatabasePlan, Plan};
 use crate::meta::config_map_name;
 
 /// Where the SQLite volume is mounted.

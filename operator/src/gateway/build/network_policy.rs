@@ -15,7 +15,8 @@ use url::{Host, Url};
 use super::SERVE;
 use super::deployment::HTTP_PORT;
 use super::metrics::METRICS_PORT;
-use crate::gateway::validate::{CredentialsPlan, DatabasePlan, Plan};
+use crate::gateway::credentials::CredentialsPlan;
+use crate::gateway::validate::{DatabasePlan, Plan};
 use crate::meta::instance_selector;
 
 /// NetworkPolicy `NAME`, for all pods of the gateway, unless the class wants none.

@@ -11,7 +11,8 @@ use super::config_map::{
     AUTH_FOLDER, DATA_FOLDER, DATABASE_FOLDER, IDENTITY_FOLDER, S3_FOLDER, SIGNING_FOLDER, TOKEN,
     WEBHOOK_FOLDER,
 };
-use crate::gateway::validate::{CredentialsPlan, DatabasePlan, Plan};
+use crate::gateway::credentials::CredentialsPlan;
+use crate::gateway::validate::{DatabasePlan, Plan};
 use crate::meta::{database_secret_name, s3_secret_name, signing_secret_name, volume_claim_name};
 
 /// The volume with the ServiceAccount's token for the STS server.

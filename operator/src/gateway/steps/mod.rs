@@ -28,7 +28,18 @@ pub struct Step<'a> {
     /// What is wanted.
     pub plan: &'a Plan,
     /// What is known.
-    pub draft: &'a Draft,
+    pub draft: &'a Draft<'a>,
+}
+
+impl Step<'_> {
+    /// Called before anything is made that outlives its gateway: no crash may come before the status says
+    /// what there may be.
+    ///
+    /// # Errors
+    /// When the status can't be written.
+    pub async fn intent_is_known(&self) -> Result<(), StepError> {
+        Ok(self.draft.write().await?)
+    }
 }
 
 /// Why a step did not succeed.

@@ -177,7 +177,7 @@ pub async fn ensure(step: &Step<'_>) -> Result<(Finding, Rotated), StepError> {
         note
     };
     secrets::keep(
-        client,
+        step.context.cluster(),
         owner,
         &name,
         &ring.data(),

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{Api, DeleteParams, Preconditions};
 
 use super::{Fate, Step, StepError};
-use crate::apply::{ApplyError, apply};
+use crate::apply::{ApplyError, settle};
 use crate::context::Context;
 use crate::events;
 use crate::gateway::build;
@@ -26,8 +26,10 @@ pub async fn ensure(
     let owner = &step.plan.owner;
     let name = volume_claim_name(&owner.name);
     let wanted = build::volume_claim(owner, size, storage_class);
-    match apply(&step.context.client, &wanted, |live| owner.marked(live)).await {
-        Ok(_) => {}
+    step.intent_is_known().await?;
+    let cluster = step.context.cluster();
+    match settle(cluster, &wanted, |live| owner.marked(live)).await {
+        Ok(()) => {}
         Err(ApplyError::NotOwned { .. }) => {
             return Err(StepError::Refused {
                 reason: reason::DATABASE_OWNED_BY_OTHER,

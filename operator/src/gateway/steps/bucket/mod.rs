@@ -7,7 +7,9 @@
 mod settings;
 
 use crds::conditions::{BUCKET_READY, Finding, reason};
-use crds::{BucketStatus, ClassSnapshot, DeletionPolicy};
+use crds::{BucketStatus, ClassSnapshot, DeletionPolicy, FileGatewayStatus};
+
+use tokio::sync::MutexGuard;
 
 use super::{Fate, Step, StepError};
 use crate::context::Context;
@@ -27,10 +29,15 @@ const BATCHES_PER_PASS: usize = 5;
 /// # Errors
 /// When the server fails, or the bucket is not ours to use.
 pub async fn ensure(step: &Step<'_>) -> Result<Finding, StepError> {
+    // Whether the bucket is to be created goes into the same write as the rest of the intent.
+    let more = step.draft.more_to_come().await;
     let s3 = step.context.s3(&step.plan.class).await?;
     let bucket = &step.plan.bucket;
     match s3.tags(bucket).await? {
-        Some(tags) => existing(step, &s3, tags).await,
+        Some(tags) => {
+            drop(more);
+            existing(step, &s3, tags).await
+        }
         None if step.plan.adopt => Err(StepError::Refused {
             reason: reason::BUCKET_NOT_FOUND,
             message: format!(
@@ -38,18 +45,20 @@ pub async fn ensure(step: &Step<'_>) -> Result<Finding, StepError> {
                  FileGateway anew without spec.bucket.adopt"
             ),
         }),
-        None => create(step, &s3).await,
+        None => create(step, &s3, more).await,
     }
 }
 
-async fn create(step: &Step<'_>, s3: &S3) -> Result<Finding, StepError> {
+async fn create(step: &Step<'_>, s3: &S3, more: MutexGuard<'_, ()>) -> Result<Finding, StepError> {
     // Two gateways that name the same bucket must not both find it absent.
-    let _turn = step.context.creating_bucket.lock().await;
+    let _turn = step.context.creating(&step.plan.bucket).await;
     let bucket = &step.plan.bucket;
     if let Some(tags) = s3.tags(bucket).await? {
+        drop(more);
         return existing(step, s3, tags).await;
     }
     remember(step, |status| status.creating = true).await?;
+    drop(more);
     match s3.create(bucket).await? {
         Created::New => own(step, s3, Tags::new()).await,
         Created::Existed => {
@@ -78,11 +87,11 @@ async fn existing(step: &Step<'_>, s3: &S3, tags: Tags) -> Result<Finding, StepE
     match tags.get(OWNER_MARK) {
         Some(uid) if *uid == plan.owner.uid => {
             let created = !plan.adopt;
-            remember(step, |status| {
+            note(step, |status| {
                 status.created = created;
                 status.creating = false;
             })
-            .await?;
+            .await;
             Ok(ready(step))
         }
         Some(_) => {
@@ -93,6 +102,7 @@ async fn existing(step: &Step<'_>, s3: &S3, tags: Tags) -> Result<Finding, StepE
             )))
         }
         None if plan.adopt => {
+            step.intent_is_known().await?;
             s3.set_tags(bucket, &marked(tags, &plan.owner)).await?;
             let note = format!("took over bucket {bucket}; it will never be deleted");
             events::normal(
@@ -122,11 +132,11 @@ async fn existing(step: &Step<'_>, s3: &S3, tags: Tags) -> Result<Finding, StepE
 async fn own(step: &Step<'_>, s3: &S3, tags: Tags) -> Result<Finding, StepError> {
     let bucket = &step.plan.bucket;
     s3.set_tags(bucket, &marked(tags, &step.plan.owner)).await?;
-    remember(step, |status| {
+    note(step, |status| {
         status.created = true;
         status.creating = false;
     })
-    .await?;
+    .await;
     let note = format!(
         "created bucket {bucket} at {}",
         step.plan.class.object_store.endpoint
@@ -173,18 +183,26 @@ fn marked(mut tags: Tags, owner: &Owner) -> Tags {
     tags
 }
 
+/// Writes down what must be known before what comes next is done.
 async fn remember(
     step: &Step<'_>,
     change: impl FnOnce(&mut BucketStatus),
 ) -> Result<(), StepError> {
-    step.draft
-        .change(|status| {
-            if let Some(bucket) = &mut status.bucket {
-                change(bucket);
-            }
-        })
-        .await?;
+    step.draft.change(of_bucket(change)).await?;
     Ok(())
+}
+
+/// Notes what the bucket's tag says as well, so that it may be forgotten.
+async fn note(step: &Step<'_>, change: impl FnOnce(&mut BucketStatus)) {
+    step.draft.note(of_bucket(change)).await;
+}
+
+fn of_bucket(change: impl FnOnce(&mut BucketStatus)) -> impl FnOnce(&mut FileGatewayStatus) {
+    |status| {
+        if let Some(bucket) = &mut status.bucket {
+            change(bucket);
+        }
+    }
 }
 
 /// Deletes the bucket when `policy`, status and tag all allow it; else takes our mark off, so that
@@ -194,7 +212,7 @@ async fn remember(
 /// When the server fails.
 pub async fn remove(
     context: &Context,
-    draft: &Draft,
+    draft: &Draft<'_>,
     class: &ClassSnapshot,
     owner: &Owner,
     status: &BucketStatus,

@@ -74,7 +74,7 @@ impl Held {
             annotations.insert(FORMER.into(), former.clone());
         }
         let owner = &step.plan.owner;
-        secrets::keep(&step.context.client, owner, name, &data, annotations).await?;
+        secrets::keep(step.context.cluster(), owner, name, &data, annotations).await?;
         Ok(())
     }
 
@@ -106,6 +106,7 @@ pub async fn ensure(step: &Step<'_>) -> Result<(Finding, Rotated), StepError> {
     // Read first: when this fails nothing may be issued.
     let kept = secrets::owned(&step.context.client, owner, &name).await?;
 
+    step.intent_is_known().await?;
     ensure_user(&iam, user, owner).await?;
     ensure_policy(&iam, user, &plan.bucket).await?;
 

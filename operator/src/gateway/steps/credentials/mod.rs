@@ -13,7 +13,7 @@ use crds::conditions::{CREDENTIALS_READY, Finding};
 use super::rotation::Rotated;
 use super::{Fate, Step, StepError};
 use crate::events;
-use crate::gateway::validate::CredentialsPlan;
+use crate::gateway::credentials::CredentialsPlan;
 
 pub use iam_user::remove;
 

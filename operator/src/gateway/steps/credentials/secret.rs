@@ -51,7 +51,14 @@ pub(super) async fn ensure(step: &Step<'_>, source: &str) -> Result<(Finding, Ro
             };
             try_key(step, source, &key).await?;
             let progress = Progress::new(&none, now());
-            secrets::keep(&context.client, owner, &name, &data, progress.annotations()).await?;
+            secrets::keep(
+                context.cluster(),
+                owner,
+                &name,
+                &data,
+                progress.annotations(),
+            )
+            .await?;
             let note = format!("copied the access key of Secret {source} into Secret {name}");
             let event = events::KEY_ISSUED;
             events::normal(context, step.gateway, CREDENTIALS_READY, event, note).await;

@@ -70,7 +70,7 @@ impl Held {
             annotations.insert(FORMER.into(), former.clone());
         }
         let secret = database_secret_name(&owner.name);
-        secrets::keep(&step.context.client, owner, &secret, &data, annotations).await?;
+        secrets::keep(step.context.cluster(), owner, &secret, &data, annotations).await?;
         Ok(())
     }
 

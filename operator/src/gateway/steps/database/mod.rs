@@ -69,18 +69,20 @@ pub async fn ensure(step: &Step<'_>, name: &str) -> Result<(Finding, Catalog), S
             progress: Progress::new(schedule, now()),
             former: None,
         });
+    step.intent_is_known().await?;
     // Before the role, so that a crash in between leaves a password that the next pass sets.
     held.keep(step, &admin_login, name).await?;
     ensure_database(&mut admin, owner, name, &roles, &held, database.as_ref()).await?;
     ensure_login(&mut admin, owner, name, &roles, &held, &admin_login).await?;
     lock_others(&mut admin, &roles, &held).await?;
+    // Comments on the server say it too, so it may be forgotten.
     step.draft
-        .change(|status| {
+        .note(|status| {
             if let Some(database) = &mut status.database {
                 database.created = true;
             }
         })
-        .await?;
+        .await;
     if database.is_none() {
         let server = admin_login.server();
         let note = format!("created database {name} and its role at {server}");

@@ -1,22 +1,35 @@
 //! Everything that a reconcile may touch.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+mod class_secrets;
+mod lengths;
 
-use crds::{ClassSnapshot, IamServer, ObjectStore};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use crds::{ClassSnapshot, FileGatewayClass, IamServer, ObjectStore};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
+use kube::api::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::Store;
 
 use crate::backoff::Backoff;
+use crate::cluster::{Cluster, Known, Served};
 use crate::config::Config;
 use crate::meta::MANAGER;
 use crate::metrics::Metrics;
+use crate::outside::Outside;
 use crate::remote::AccessKey;
 use crate::remote::iam::Iam;
 use crate::remote::postgres::Login;
 use crate::remote::s3::S3;
-use crate::secrets::{self, SecretError};
+use crate::secrets::SecretError;
 use crate::usage::Usage;
+use crate::writes::Writes;
+use class_secrets::ClassSecrets;
+pub use class_secrets::OWN_SECRETS;
+use lengths::Lengths;
 
 /// One per process.
 pub struct Context {
@@ -32,11 +45,32 @@ pub struct Context {
     pub backoff: Backoff,
     /// Which classes are named by FileGateways.
     pub usage: Usage,
-    /// Held between finding a bucket absent and marking it, so that two gateways that name the
-    /// same bucket can't both make it.
-    pub creating_bucket: tokio::sync::Mutex<()>,
+    /// What watches tell of the objects that gateways are made of.
+    pub known: Known,
+    /// Which optional kinds the cluster has.
+    pub served: Served,
+    /// What many gateways refer to, once the controllers run.
+    pub stores: OnceLock<Stores>,
+    /// What was found outside of the cluster.
+    pub outside: Outside,
+    /// FileGateways as they were written last.
+    pub writes: Writes,
+    class_secrets: ClassSecrets,
+    lengths: Lengths,
+    creating_bucket: [tokio::sync::Mutex<()>; TURNS],
     clients: Clients,
 }
+
+/// Kept up to date by watches.
+pub struct Stores {
+    /// All classes.
+    pub classes: Store<FileGatewayClass>,
+    /// The watched namespaces, with their labels.
+    pub namespaces: Store<PartialObjectMeta<Namespace>>,
+}
+
+/// How many buckets can be created at once, at most.
+const TURNS: usize = 64;
 
 /// S3 and IAM clients by server: making one loads the system's certificates, so they are kept.
 #[derive(Default)]
@@ -55,9 +89,41 @@ impl Context {
             metrics,
             backoff: Backoff::default(),
             usage: Usage::default(),
-            creating_bucket: tokio::sync::Mutex::default(),
+            known: Known::default(),
+            served: Served::default(),
+            stores: OnceLock::new(),
+            outside: Outside::default(),
+            writes: Writes::default(),
+            class_secrets: ClassSecrets::default(),
+            lengths: Lengths::default(),
+            creating_bucket: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             clients: Clients::default(),
         }
+    }
+
+    /// The API server, and what is known of it.
+    pub fn cluster(&self) -> Cluster<'_> {
+        Cluster {
+            client: &self.client,
+            known: &self.known,
+            served: &self.served,
+        }
+    }
+
+    /// Forgets all about a gateway that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.outside.forget(uid);
+        self.writes.forget(uid);
+        self.lengths.forget(uid);
+    }
+
+    /// Held between finding `bucket` absent and marking it, so that two gateways that name the same bucket
+    /// can't both make it.
+    pub async fn creating(&self, bucket: &str) -> tokio::sync::MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        bucket.hash(&mut hasher);
+        let turn = hasher.finish() % TURNS as u64;
+        self.creating_bucket[turn as usize].lock().await
     }
 
     /// The class's S3 server with the class's key.
@@ -116,13 +182,9 @@ impl Context {
         let Some(server) = &class.database else {
             return Ok(None);
         };
-        let [user, password] = secrets::read(
-            &self.client,
-            &self.config.operator_namespace,
-            &server.credentials_secret_ref.name,
-            ["username", "password"],
-        )
-        .await?;
+        let name = &server.credentials_secret_ref.name;
+        let keys = ["username", "password"];
+        let [user, password] = self.class_secret(name, keys).await?;
         Ok(Some(Login {
             host: server.host.clone(),
             port: u16::try_from(server.port).unwrap_or(5432),
@@ -133,13 +195,8 @@ impl Context {
     }
 
     async fn access_key(&self, secret: &str) -> Result<AccessKey, SecretError> {
-        let [id, secret] = secrets::read(
-            &self.client,
-            &self.config.operator_namespace,
-            secret,
-            ["access-key-id", "secret-access-key"],
-        )
-        .await?;
+        let keys = ["access-key-id", "secret-access-key"];
+        let [id, secret] = self.class_secret(secret, keys).await?;
         Ok(AccessKey {
             id: id.expose().to_string(),
             secret,

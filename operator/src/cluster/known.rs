@@ -1,0 +1,250 @@
+//! What watches have told of objects, beside how this operator left them.
+//!
+//! An object that is as it was left need not be read, and one that a complete watch does not show need not
+//! be looked for. A watch is a moment late, which costs nothing: what it tells then wakes the gateway that
+//! the object belongs to. Before an object is written it is always read, though: another of that name
+//! may have appeared just now.
+//!
+//! Kept are hashes alone, some 60 bytes for an object.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use kube::runtime::watcher::Event;
+
+/// Of every watched kind, by its name.
+#[derive(Debug, Default)]
+pub struct Known {
+    kinds: Mutex<HashMap<String, Kind>>,
+    hasher: RandomState,
+}
+
+/// Objects of one kind. All keys and values are hashes: of namespace and name, of what makes a version,
+/// and of what was wanted.
+#[derive(Debug, Default)]
+struct Kind {
+    /// Whether the watch has told of every object that there is.
+    complete: bool,
+    seen: HashMap<u64, u64>,
+    left: HashMap<u64, Left>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    version: u64,
+    wanted: u64,
+}
+
+impl Known {
+    /// Takes note of what a watch of all our objects of `kind` tells. Answers whether that is a change of an
+    /// object and not of its status alone.
+    pub fn note<K: Resource>(&self, kind: &str, event: &Event<K>) -> bool {
+        let mut kinds = self.lock();
+        let kind = kinds.entry(kind.to_string()).or_default();
+        match event {
+            Event::Init => {
+                kind.complete = false;
+                kind.seen.clear();
+                false
+            }
+            Event::InitDone => {
+                kind.complete = true;
+                // What has gone in between was not told.
+                let seen = &kind.seen;
+                kind.left.retain(|object, _| seen.contains_key(object));
+                false
+            }
+            Event::InitApply(object) | Event::Apply(object) => {
+                let meta = object.meta();
+                let version = self.version_of(meta);
+                kind.seen.insert(self.key_of(meta), version) != Some(version)
+            }
+            Event::Delete(object) => {
+                let key = self.key_of(object.meta());
+                kind.seen.remove(&key);
+                kind.left.remove(&key);
+                true
+            }
+        }
+    }
+
+    /// Takes note that the object of `kind` with the metadata `live` is as `wanted`, a text that differs with
+    /// all that is wanted of it.
+    pub fn leave(&self, kind: &str, live: &ObjectMeta, wanted: &str) {
+        let left = Left {
+            version: self.version_of(live),
+            wanted: self.hasher.hash_one(wanted),
+        };
+        let key = self.key_of(live);
+        let mut kinds = self.lock();
+        // Without a watch nobody would ever forget it.
+        if let Some(kind) = kinds.get_mut(kind) {
+            kind.left.insert(key, left);
+        }
+    }
+
+    /// Whether a watch shows the object as it was left when `wanted` was wanted of it.
+    pub fn is_as_left(&self, kind: &str, namespace: &str, name: &str, wanted: &str) -> bool {
+        let key = self.key(namespace, name);
+        let kinds = self.lock();
+        kinds.get(kind).is_some_and(|kind| {
+            kind.left.get(&key).is_some_and(|left| {
+                left.wanted == self.hasher.hash_one(wanted)
+                    && kind.seen.get(&key) == Some(&left.version)
+            })
+        })
+    }
+
+    /// Whether a watch shows that there is no such object.
+    pub fn is_absent(&self, kind: &str, namespace: &str, name: &str) -> bool {
+        let key = self.key(namespace, name);
+        let kinds = self.lock();
+        kinds
+            .get(kind)
+            .is_some_and(|kind| kind.complete && !kind.seen.contains_key(&key))
+    }
+
+    /// Changes with every change of the object that a watch tells of; nothing while it shows none.
+    pub fn seen(&self, kind: &str, namespace: &str, name: &str) -> Option<u64> {
+        let key = self.key(namespace, name);
+        self.lock().get(kind)?.seen.get(&key).copied()
+    }
+
+    /// What [`Self::seen`] says once the watch shows the object as it was left; what it says now of one that
+    /// was not left in any way.
+    pub fn expected(&self, kind: &str, namespace: &str, name: &str) -> Option<u64> {
+        let key = self.key(namespace, name);
+        let kinds = self.lock();
+        let kind = kinds.get(kind)?;
+        let left = kind.left.get(&key).map(|left| left.version);
+        left.or_else(|| kind.seen.get(&key).copied())
+    }
+
+    fn key_of(&self, meta: &ObjectMeta) -> u64 {
+        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        self.key(namespace, meta.name.as_deref().unwrap_or_default())
+    }
+
+    fn key(&self, namespace: &str, name: &str) -> u64 {
+        self.hasher.hash_one((namespace, name))
+    }
+
+    /// What metadata tells of changes. A generation does not count those of a status, which is why it goes
+    /// before the resource version; not all kinds have one.
+    fn version_of(&self, meta: &ObjectMeta) -> u64 {
+        let version = match meta.generation {
+            Some(_) => None,
+            None => meta.resource_version.as_deref(),
+        };
+        let owners = meta.owner_references.iter().flatten();
+        let owners: Vec<&str> = owners.map(|owner| owner.uid.as_str()).collect();
+        let said = (&meta.uid, meta.generation, version, owners);
+        let marks = (&meta.labels, &meta.annotations);
+        self.hasher
+            .hash_one((said, marks, meta.deletion_timestamp.is_some()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Kind>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use k8s_openapi::api::networking::v1::NetworkPolicy;
+    use serde_json::json;
+
+    use super::*;
+
+    const KIND: &str = "ConfigMap";
+
+    fn map(name: &str, version: &str) -> ConfigMap {
+        serde_json::from_value(json!({"metadata": {
+            "name": name, "namespace": "acme", "uid": name, "resourceVersion": version}}))
+        .unwrap()
+    }
+
+    fn listed(maps: &[ConfigMap]) -> Known {
+        let known = Known::default();
+        known.note::<ConfigMap>(KIND, &Event::Init);
+        for map in maps {
+            known.note(KIND, &Event::InitApply(map.clone()));
+        }
+        known.note::<ConfigMap>(KIND, &Event::InitDone);
+        known
+    }
+
+    fn as_left(known: &Known, wanted: &str) -> bool {
+        known.is_as_left(KIND, "acme", "files", wanted)
+    }
+
+    #[test]
+    fn an_object_is_as_it_was_left_once_a_watch_says_so() {
+        let known = listed(&[]);
+        assert!(known.is_absent(KIND, "acme", "files"));
+        known.leave(KIND, &map("files", "7").metadata, "a");
+        assert!(!as_left(&known, "a"), "the watch shows nothing yet");
+        let expected = known.expected(KIND, "acme", "files");
+        known.note(KIND, &Event::Apply(map("files", "7")));
+        assert!(as_left(&known, "a"));
+        assert!(!as_left(&known, "b"), "something else is wanted");
+        assert_eq!(known.seen(KIND, "acme", "files"), expected);
+        assert!(!known.is_absent(KIND, "acme", "files"));
+        known.note(KIND, &Event::Apply(map("files", "8")));
+        assert!(!as_left(&known, "a"), "somebody changed it");
+        known.note(KIND, &Event::Delete(map("files", "9")));
+        assert!(!as_left(&known, "a"));
+        assert!(known.is_absent(KIND, "acme", "files"));
+    }
+
+    #[test]
+    fn nothing_is_known_of_what_is_not_watched() {
+        let known = Known::default();
+        known.leave(KIND, &map("files", "7").metadata, "a");
+        assert!(!as_left(&known, "a"));
+        assert!(!known.is_absent(KIND, "acme", "files"));
+        assert_eq!(known.expected(KIND, "acme", "files"), None);
+    }
+
+    #[test]
+    fn what_went_while_a_watch_was_broken_is_not_taken_for_left() {
+        let known = listed(&[map("files", "7"), map("other", "7")]);
+        known.leave(KIND, &map("files", "7").metadata, "a");
+        assert!(as_left(&known, "a"));
+        known.note::<ConfigMap>(KIND, &Event::Init);
+        assert!(!as_left(&known, "a"), "it was not listed again yet");
+        assert!(!known.is_absent(KIND, "acme", "files"));
+        known.note(KIND, &Event::InitApply(map("other", "7")));
+        known.note::<ConfigMap>(KIND, &Event::InitDone);
+        assert!(known.is_absent(KIND, "acme", "files"));
+        assert_eq!(known.expected(KIND, "acme", "files"), None);
+    }
+
+    #[test]
+    fn a_status_is_no_change_where_there_is_a_generation() {
+        let policy = |version: &str, generation: i64, label: &str| -> NetworkPolicy {
+            serde_json::from_value(json!({"metadata": {
+                "name": "files", "namespace": "acme", "uid": "u", "resourceVersion": version,
+                "generation": generation, "labels": {"a": label}}}))
+            .unwrap()
+        };
+        let known = Known::default();
+        let version = |version, generation, label| {
+            let policy = policy(version, generation, label);
+            let news = known.note("NetworkPolicy", &Event::Apply(policy));
+            (news, known.seen("NetworkPolicy", "acme", "files"))
+        };
+        let (news, first) = version("1", 1, "x");
+        assert!(news);
+        assert_eq!(version("2", 1, "x"), (false, first));
+        for changed in [version("3", 2, "x"), version("4", 1, "y")] {
+            assert!(changed.0);
+            assert_ne!(changed.1, first);
+        }
+    }
+}
