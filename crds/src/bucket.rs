@@ -26,8 +26,10 @@ pub struct BucketSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("spec.bucket.name can't be changed"))]
     pub name: Option<String>,
 
-    /// Take over a bucket that exists already. Without it an existing bucket is refused; an
-    /// adopted bucket is never deleted. Can't be changed. Default: `false`.
+    /// Take over a bucket that exists already, and whose tag `filegateway.dev/namespace` is this
+    /// namespace: one that a FileGateway left here has it, to others whoever runs the store adds it.
+    /// Without `adopt` an existing bucket is refused; an adopted bucket is never deleted. Can't be
+    /// changed. Default: `false`.
     #[serde(default)]
     #[x_kube(validation = Rule::new("self == oldSelf").message("spec.bucket.adopt can't be changed"))]
     pub adopt: bool,

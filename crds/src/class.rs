@@ -14,6 +14,7 @@ use crate::exposure::ExposureRules;
 use crate::monitoring::MonitoringRules;
 use crate::network::NetworkRules;
 use crate::reference::SecretReference;
+use crate::tracing::TracingRules;
 use crate::webhooks::WebhookRules;
 
 /// Where gateways of this class keep their bytes and rows.
@@ -93,6 +94,9 @@ pub struct FileGatewayClassSpec {
     /// Who reads gateways' metrics.
     #[serde(default)]
     pub monitoring: MonitoringRules,
+    /// Where gateways send traces. Default: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<TracingRules>,
     /// Where gateways may send events.
     #[serde(default)]
     pub webhooks: WebhookRules,

@@ -27,6 +27,7 @@ mod scheduling;
 mod server;
 mod shutdown;
 mod status;
+mod tracing;
 mod values;
 mod video;
 mod webhooks;
@@ -62,6 +63,7 @@ pub use status::{
     BucketStatus, ClassSnapshot, DatabaseStatus, FileGatewayStatus, RotationStatus,
     RotationStatuses,
 };
+pub use tracing::TracingRules;
 pub use video::{VideoOutput, VideoSpec, WorkerSpec};
 pub use webhooks::{PrivateAddresses, WebhookEvent, WebhookRules, WebhooksSpec};
 

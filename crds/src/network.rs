@@ -62,6 +62,10 @@ pub struct EgressRules {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Destination>,
 
+    /// The receiver of traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Destination>,
+
     /// The receivers of webhooks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhooks: Option<Destination>,

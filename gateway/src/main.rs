@@ -48,6 +48,7 @@ async fn main() -> ExitCode {
         Command::Openapi => commands::openapi::run(),
         Command::Dev(arguments) => commands::dev::run(arguments).await,
     };
+    traces::stop().await;
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -138,7 +138,7 @@ async fn write<K>(
     api: &Api<K>,
     kind: &str,
     wanted: &K,
-    body: Body,
+    mut body: Body,
     owned: impl Fn(&ObjectMeta) -> bool,
 ) -> Result<K, ApplyError>
 where
@@ -161,6 +161,8 @@ where
             cluster.known.leave(kind, live.meta(), &body.digest);
             return Ok(live);
         }
+        // It keeps this write from a stranger's object that took the name in the meantime.
+        body.value["metadata"]["uid"] = live.meta().uid.clone().into();
     }
     tracing::info!(
         object.kind = kind,

@@ -28,8 +28,9 @@ async fn main() -> anyhow::Result<()> {
             let config = Config::from_env()?;
             telemetry::init(&config.log)?;
             let client = client(&config).await?;
-            operator::run(config, client, operator::shutdown::signal()).await?;
-            Ok(())
+            let outcome = operator::run(config, client, operator::shutdown::signal()).await;
+            traces::stop().await;
+            Ok(outcome?)
         }
         Command::Check => {
             let config = Config::from_env()?;

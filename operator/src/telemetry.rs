@@ -1,30 +1,37 @@
-//! Logs: one JSON object per line on standard output.
+//! Logs, one JSON object per line on standard output, and traces, if the environment asks for them.
 
-use thiserror::Error;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
-
-/// Logging could not be set up.
-#[derive(Debug, Error)]
-pub enum TelemetryError {
-    /// The filter can't be read.
-    #[error("FILEGATEWAY_LOG is not a tracing filter, such as info or operator=debug,info")]
-    Filter(#[source] ParseError),
-    /// Another subscriber is there already.
-    #[error("logging is set up already")]
-    Installed(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
+use traces::{StartError, Traced};
+use tracing::Span;
+use tracing::field::Empty;
+use tracing_subscriber::fmt::layer;
 
 /// Installs the subscriber of the process.
 ///
 /// # Errors
-/// When `filter` can't be read, or another subscriber is installed.
-pub fn init(filter: &str) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(filter).map_err(TelemetryError::Filter)?;
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_env_filter(filter)
-        .try_init()
-        .map_err(TelemetryError::Installed)
+/// When `filter` or a variable about traces can't be read, or another subscriber is installed.
+pub fn init(filter: &str) -> Result<(), StartError> {
+    let logs = layer().json().flatten_event(true);
+    traces::start(logs, filter, "filegateway-operator")
+}
+
+/// A pass over a resource: its trace, and what its lines in the log have in common.
+pub(crate) fn pass(kind: &'static str, namespace: &str, name: &str) -> (Traced, Span) {
+    let traced = traces::work(
+        &format!("reconcile {kind}"),
+        &[
+            ("k8s.namespace.name", namespace),
+            ("filegateway.kind", kind),
+            ("filegateway.name", name),
+        ],
+    );
+    let log = tracing::info_span!(
+        "reconcile",
+        object.kind = kind,
+        object.namespace = namespace,
+        object.name = name,
+        trace_id = Empty,
+        span_id = Empty
+    );
+    traced.named_in(&log);
+    (traced, log)
 }

@@ -10,6 +10,8 @@ use http::header::{
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use poem::{Endpoint, Middleware, Request, Response, Result};
+use traces::Traced;
+use tracing::field::Empty;
 use tracing::{Instrument, debug, info, info_span};
 use uuid::Uuid;
 
@@ -19,6 +21,9 @@ use super::problem::{FieldError, Problem};
 use crate::telemetry::Metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const HEALTHY: &str = "/healthz";
+const READY: &str = "/readyz";
 
 /// The longest request id that is taken over from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
@@ -63,10 +68,22 @@ impl<E: Endpoint<Output = Response>> Endpoint for Enveloped<E> {
         let method = request.method().clone();
         // The query is left out on purpose: file tokens ride in it.
         let path = request.uri().path().to_owned();
-        let span = info_span!("request", request.id = id);
+        let operation = self.allowed.pattern(&path);
+        let traced = match path.as_str() {
+            // Probes come every few seconds, from nobody who has a trace.
+            HEALTHY | READY => Traced::none(),
+            _ => traces::request(method.as_str(), operation, &path, request.headers()),
+        };
+        let span = info_span!(
+            "request",
+            request.id = id,
+            trace_id = Empty,
+            span_id = Empty
+        );
+        traced.named_in(&span);
         let body = pace::hold(&mut request, self.pace);
         let response = self.endpoint.get_response(request).instrument(span.clone());
-        let response = response.await;
+        let response = traced.around(response).await;
         let mut response = match body.problem(self.pace) {
             // Whatever was made of the end of the body: this is why it ended.
             Some(problem) => render(&problem, &id, &response),
@@ -82,13 +99,13 @@ impl<E: Endpoint<Output = Response>> Endpoint for Enveloped<E> {
         }
         let status = response.status().as_u16();
         let duration = started.elapsed();
-        let operation = self.allowed.pattern(&path);
+        traced.answered(status);
         self.metrics
             .answered(operation, method.as_str(), status, duration);
         let duration_ms = duration.as_secs_f64() * 1000.0;
         span.in_scope(|| match path.as_str() {
             // Probes come every few seconds, and say nothing unless they fail.
-            "/healthz" | "/readyz" if status == 200 => {
+            HEALTHY | READY if status == 200 => {
                 debug!(http.method = %method, http.path = path, http.status = status, duration_ms, "answered");
             }
             _ => {

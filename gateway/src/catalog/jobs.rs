@@ -398,7 +398,7 @@ impl Catalog {
             Pool::Sqlite { .. } => Ok(Utc::now()),
             Pool::Postgres(pool) => {
                 let query = sqlx::query_scalar::<_, DateTime<Utc>>("SELECT clock_timestamp()");
-                timed("tell the time", query.fetch_one(pool)).await
+                timed("postgresql", "tell the time", query.fetch_one(pool)).await
             }
         }
     }

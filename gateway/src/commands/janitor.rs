@@ -29,7 +29,7 @@ pub(crate) struct JanitorArguments {
 pub(crate) async fn run(arguments: &JanitorArguments) -> anyhow::Result<()> {
     let sources = arguments.config.sources();
     // What is printed is the report; the log tells of what is amiss.
-    super::start_logs(&sources.log_filter("warn"))?;
+    super::start_logs(&sources.log_filter("warn"), "filegateway-janitor")?;
     let backends = sources.backends()?;
     let keys = super::keys(&backends.store);
     let app = App::open(&backends, keys, true).await?;

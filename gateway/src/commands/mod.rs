@@ -12,7 +12,6 @@ pub(crate) mod worker;
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use gateway::config::{self as settings, Sources, environment};
 use gateway::store::{Keys, WebIdentity};
@@ -32,10 +31,14 @@ impl ConfigArguments {
         Sources::load(&environment, self.file.as_deref())
     }
 
-    /// The same, once the logs are on, with a word on variables that are likely mistyped.
-    pub(crate) fn sources_and_logs(&self) -> anyhow::Result<Sources<'static>> {
+    /// The same, once the logs and the traces of `service` are on, with a word on variables that are likely
+    /// mistyped.
+    pub(crate) fn sources_and_logs(
+        &self,
+        service: &'static str,
+    ) -> anyhow::Result<Sources<'static>> {
         let sources = self.sources();
-        start_logs(&sources.log_filter("info"))?;
+        start_logs(&sources.log_filter("info"), service)?;
         let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         for (name, meant) in sources.unknown_variables(names) {
             let meant = meant.unwrap_or_default();
@@ -65,7 +68,7 @@ fn keys(store: &settings::Store) -> Keys {
     }
 }
 
-/// Begins to log what `filter` lets through.
-fn start_logs(filter: &str) -> anyhow::Result<()> {
-    gateway::telemetry::start(filter).context("FILEGATEWAY_LOG is no tracing filter")
+/// Begins to log what `filter` lets through, and to export traces if the environment asks for them.
+fn start_logs(filter: &str, service: &'static str) -> anyhow::Result<()> {
+    Ok(gateway::telemetry::start(filter, service)?)
 }

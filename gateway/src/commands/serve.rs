@@ -22,7 +22,7 @@ const SETTLE: Duration = Duration::from_secs(5);
 
 /// Serves until told to stop.
 pub(crate) async fn run(arguments: &ConfigArguments) -> anyhow::Result<()> {
-    let config = arguments.sources_and_logs()?.config()?;
+    let config = arguments.sources_and_logs("filegateway")?.config()?;
     let keys = super::keys(&config.backends.store);
     let listener = listen(&config)?;
     let settings = App::worker(&config.backends.video);

@@ -20,7 +20,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Works on videos, and settles what was left unfinished, until told to stop.
 pub(crate) async fn run(arguments: &ConfigArguments) -> anyhow::Result<()> {
-    let backends = arguments.sources_and_logs()?.backends()?;
+    let backends = arguments
+        .sources_and_logs("filegateway-worker")?
+        .backends()?;
     let stop = server::told_to_stop().context("failed to listen for signals")?;
     let keys = super::keys(&backends.store);
     let open = App::open(&backends, keys, true);

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use traces::carried;
 use uuid::Uuid;
 
 use crate::auth::{Caller, policy};
@@ -30,11 +31,11 @@ impl Files {
         }
         let files = self.clone();
         // Carried to its end even when the client hangs up.
-        let cleared = self.background.spawn(async move {
+        let cleared = self.background.spawn(carried(async move {
             if let Err(error) = files.clear(id, &file.location, None).await {
                 tracing::warn!(file.id = %id, error = causes(&error), "the objects of a deleted file are left to the janitor");
             }
-        });
+        }));
         cleared.await.ok();
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Counts every call of the SDK's client, in one place for all of them.
+//! Counts and traces every call of the SDK's client, in one place for all of them.
 
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use traces::Traced;
 
 use crate::telemetry::Metrics;
 
@@ -17,7 +18,7 @@ use crate::telemetry::Metrics;
 pub(super) struct Metered(pub(super) Metrics);
 
 #[derive(Debug)]
-struct Began(Instant);
+struct Began(Instant, Traced);
 
 impl Storable for Began {
     type Storer = StoreReplace<Self>;
@@ -33,7 +34,23 @@ impl Intercept for Metered {
         _context: &BeforeSerializationInterceptorContextRef<'_>,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        config.interceptor_state().store_put(Began(Instant::now()));
+        let traced = traces::rpc("S3");
+        config
+            .interceptor_state()
+            .store_put(Began(Instant::now(), traced));
+        Ok(())
+    }
+
+    /// The operation is not known any sooner.
+    fn read_before_serialization(
+        &self,
+        _context: &BeforeSerializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(Began(_, traced)) = config.load::<Began>() {
+            traced.calls("S3", operation(config));
+        }
         Ok(())
     }
 
@@ -43,15 +60,24 @@ impl Intercept for Metered {
         _components: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // A URL that is only signed comes to no outcome.
-        let (Some(outcome), Some(Began(began))) =
-            (context.output_or_error(), config.load::<Began>())
-        else {
+        let Some(Began(began, traced)) = config.load::<Began>() else {
             return Ok(());
         };
-        let operation = config.load::<Metadata>().map_or("unknown", Metadata::name);
+        let operation = operation(config);
+        let Some(outcome) = context.output_or_error() else {
+            // A URL that is only signed comes to no outcome.
+            traced.calls("S3", &format!("{operation}.sign"));
+            return Ok(());
+        };
+        if outcome.is_err() {
+            traced.failed("error");
+        }
         self.0
             .store_called(operation, outcome.is_ok(), began.elapsed());
         Ok(())
     }
+}
+
+fn operation(config: &ConfigBag) -> &str {
+    config.load::<Metadata>().map_or("unknown", Metadata::name)
 }

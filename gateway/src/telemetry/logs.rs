@@ -1,24 +1,23 @@
-//! Logs: on standard error, for a person on a terminal, as JSON lines anywhere else.
+//! Logs: on standard error, for a person on a terminal, as JSON lines anywhere else. And traces, which are
+//! begun with them.
 
 use std::io::{IsTerminal, stderr};
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use traces::StartError;
+use tracing_subscriber::fmt::layer;
 
-/// Begins to log what `filter` lets through (`FILEGATEWAY_LOG`, in tracing's filter syntax).
-/// Standard output is left to what a command prints for programs.
+/// Begins to log what `filter` lets through (`FILEGATEWAY_LOG`, in tracing's filter syntax), and to export
+/// traces of `service` if the environment asks for them. Standard output is left to what a command prints
+/// for programs.
 ///
 /// # Errors
-/// When the filter can't be read.
-pub fn start(filter: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::try_new(filter)?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(stderr);
+/// When the filter, or a variable about traces, can't be read.
+pub fn start(filter: &str, service: &'static str) -> Result<(), StartError> {
+    let logs = layer().with_writer(stderr);
     if stderr().is_terminal() {
-        logs.with_target(false).init();
+        traces::start(logs.with_target(false), filter, service)
     } else {
-        logs.json().flatten_event(true).with_span_list(false).init();
+        let logs = logs.json().flatten_event(true).with_span_list(false);
+        traces::start(logs, filter, service)
     }
-    Ok(())
 }

@@ -259,6 +259,7 @@ impl Families {
             "Tries to tell the webhook's receiver an event, by how that went",
             self.webhook_deliveries.clone(),
         );
+        registry.register_collector(Box::new(traces::Counted));
         registry.register(
             "webhook_pending",
             "Events that the webhook's receiver is still to be told",

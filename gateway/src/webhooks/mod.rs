@@ -68,7 +68,11 @@ async fn send_events(
                 let metrics = metrics.clone();
                 sending.spawn(async move {
                     let _permit = permit;
-                    tell(&catalog, &sender, &metrics, event).await;
+                    let kind = ("filegateway.event.kind", event.kind.as_str());
+                    let traced = traces::work("tell an event", &[kind]);
+                    traced
+                        .around(tell(&catalog, &sender, &metrics, event))
+                        .await;
                 });
                 continue;
             }

@@ -81,15 +81,19 @@ impl Sender {
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signature)
             .body(body.to_owned());
-        let response = match request.send().await {
+        // The receiver is somebody else's: it is not told of the trace.
+        let traced = traces::sent("POST", "POST");
+        let response = match traced.around(request.send()).await {
             Ok(response) => response,
             Err(error) => {
+                traced.failed("error");
                 return Outcome::Failed {
                     why: causes(&error.without_url()),
                     after: None,
                 };
             }
         };
+        traced.answered(response.status().as_u16());
         let outcome = judged(&response);
         drain(response).await;
         outcome

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use traces::Traced;
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
 
 use super::Settings;
 use crate::catalog::{Catalog, CatalogError, Job, Lease};
@@ -56,6 +59,25 @@ pub(super) async fn work(
         report(file, buried);
         return;
     }
+    let id = file.to_string();
+    let traced = traces::work("work on a video", &[("filegateway.file.id", &id)]);
+    let span = info_span!("job", file.id = id, trace_id = Empty, span_id = Empty);
+    traced.named_in(&span);
+    let working = work_on(files, studio, settings, shutdown, job, &traced);
+    traced.around(working.instrument(span)).await;
+}
+
+/// The same for one that may be taken once more.
+async fn work_on(
+    files: &Files,
+    studio: &Studio,
+    settings: &Settings,
+    shutdown: &CancellationToken,
+    job: Job,
+    traced: &Traced,
+) {
+    let attempts = u32::try_from(job.attempts).unwrap_or(u32::MAX);
+    let (catalog, held, file) = (files.catalog(), job.lease(), job.file_id);
     tracing::info!(file.id = %file, attempts, "working on a video");
     let (metrics, started) = (files.metrics(), Instant::now());
     let at_work = InFlight::new(&metrics.videos_at_work);
@@ -70,7 +92,12 @@ pub(super) async fn work(
         () = shutdown.cancelled() => Outcome::Interrupted,
     };
     drop(at_work);
-    metrics.worked(outcome.name(attempts, settings), started.elapsed());
+    let name = outcome.name(attempts, settings);
+    metrics.worked(name, started.elapsed());
+    traced.came_to(name);
+    if let Outcome::Failed(_) = &outcome {
+        traced.failed(name);
+    }
     let mut published = false;
     let written = match outcome {
         Outcome::Done(made) => {

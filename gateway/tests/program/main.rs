@@ -13,12 +13,15 @@ mod logs;
 mod memory;
 mod metrics;
 mod process;
+#[path = "../../../traces/receiver/mod.rs"]
+mod receiver;
 mod rollout;
 mod schemathesis;
 mod served;
 mod starved;
 mod stopping;
 mod streaming;
+mod traces;
 mod tus;
 mod video;
 mod webhooks;

@@ -13,14 +13,16 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::EventType;
 use kube::{Resource, ResourceExt};
 use serde_json::json;
+use tracing::Instrument;
 
 use crate::backoff::jittered;
 use crate::context::{Context, iam_secret};
 use crate::events;
 use crate::gateway::Error;
 use crate::meta::MANAGER;
-use crate::metrics::Outcome;
+use crate::metrics::{Outcome, Pass};
 use crate::secrets::{self, SecretError};
+use crate::telemetry;
 
 /// How soon a class that is not accepted is looked at again, where its Secrets can't be watched.
 const SOON: Duration = Duration::from_secs(60);
@@ -50,12 +52,29 @@ pub async fn reconcile(
     class: Arc<FileGatewayClass>,
     context: Arc<Context>,
 ) -> Result<Action, Error> {
-    let pass = context.metrics.pass("FileGatewayClass");
-    let finding = look(&class, &context).await?;
+    let name = class.name_any();
+    let (traced, log) = telemetry::pass("FileGatewayClass", "", &name);
+    let pass = context.metrics.pass("FileGatewayClass", traced.clone());
+    let logged = async {
+        let outcome = pass_over(&class, &context, pass).await;
+        if let Err(error) = &outcome {
+            tracing::warn!(%error, class = name, "reconcile failed");
+        }
+        outcome
+    };
+    traced.around(logged.instrument(log)).await
+}
+
+async fn pass_over(
+    class: &FileGatewayClass,
+    context: &Context,
+    pass: Pass,
+) -> Result<Action, Error> {
+    let finding = look(class, context).await?;
     let accepted = finding.status == Some(true);
     let (reason, note) = (finding.reason, finding.message.clone());
     let before = class.status.clone().unwrap_or_default();
-    let findings = [Some(finding), in_use(&class, &context)];
+    let findings = [Some(finding), in_use(class, context)];
     let findings: Vec<Finding> = findings.into_iter().flatten().collect();
     let after = FileGatewayClassStatus {
         observed_generation: class.metadata.generation,
@@ -67,7 +86,7 @@ pub async fn reconcile(
         ),
     };
     if after != before {
-        write(&class, &context, &after).await?;
+        write(class, context, &after).await?;
         let known = before.conditions.iter().find(|old| old.type_ == ACCEPTED);
         if known.is_none_or(|old| old.reason != reason) {
             let type_ = if accepted {
@@ -76,7 +95,7 @@ pub async fn reconcile(
                 EventType::Warning
             };
             events::publish(
-                &context,
+                context,
                 class.object_ref(&()),
                 type_,
                 ACCEPTED,
@@ -165,8 +184,6 @@ async fn write(
 }
 
 /// How long to wait after an [`Error`].
-pub fn error_policy(class: Arc<FileGatewayClass>, error: &Error, context: Arc<Context>) -> Action {
-    let name = class.name_any();
-    tracing::warn!(%error, class = name, "reconcile failed");
-    Action::requeue(context.backoff.failed(&name))
+pub fn error_policy(class: Arc<FileGatewayClass>, _error: &Error, context: Arc<Context>) -> Action {
+    Action::requeue(context.backoff.failed(&class.name_any()))
 }

@@ -119,14 +119,26 @@ async fn undo(
     let mut fates = Vec::new();
     if let Some(bucket) = &status.bucket {
         if let Some(user) = &bucket.user {
-            fates.push(credentials::remove(context, &class, owner, user).await);
+            let mut fate = credentials::remove(context, &class, owner, user).await;
+            if is_nothing(&fate) && iam_of(&class) != iam_of(known) {
+                fate = credentials::remove(context, known, owner, user).await;
+            }
+            fates.push(fate);
         }
-        fates.push(bucket::remove(context, draft, &class, owner, bucket, policy).await);
+        let mut fate = bucket::remove(context, draft, &class, owner, bucket, policy).await;
+        if is_nothing(&fate) && class.object_store.endpoint != known.object_store.endpoint {
+            fate = bucket::remove(context, draft, known, owner, bucket, policy).await;
+        }
+        fates.push(fate);
     }
     if let Some(found) = &status.database {
         fates.push(match found.type_ {
             DatabaseType::PostgreSQL => {
-                database::remove(context, &class, owner, found, policy).await
+                let mut fate = database::remove(context, &class, owner, found, policy).await;
+                if is_nothing(&fate) && server_of(&class) != server_of(known) {
+                    fate = database::remove(context, known, owner, found, policy).await;
+                }
+                fate
             }
             DatabaseType::SQLite => volume::remove(context, owner, &found.name, policy).await,
             DatabaseType::Secret => Ok(Fate::Retained(format!(
@@ -138,6 +150,21 @@ async fn undo(
     Ok(fates)
 }
 
+/// A server that has moved is the same at another address, or another one; then what was made is still at that
+/// of before.
+fn is_nothing(fate: &Result<Fate, StepError>) -> bool {
+    matches!(fate, Ok(Fate::Nothing))
+}
+
+fn iam_of(class: &ClassSnapshot) -> Option<&str> {
+    class.iam.as_ref().map(|server| server.endpoint.as_str())
+}
+
+fn server_of(class: &ClassSnapshot) -> Option<(&str, i32)> {
+    let server = class.database.as_ref()?;
+    Some((&server.host, server.port))
+}
+
 async fn current(context: &Context, known: &ClassSnapshot) -> Result<ClassSnapshot, Error> {
     let class = Api::<FileGatewayClass>::all(context.client.clone())
         .get_opt(&known.name)
@@ -146,9 +173,10 @@ async fn current(context: &Context, known: &ClassSnapshot) -> Result<ClassSnapsh
     Ok(match class {
         Some(class) => {
             let class = snapshot(&known.name, &class);
-            // A user of before may be left at the server that the class named then.
+            // What was made on a server that the class names no more is still there.
             ClassSnapshot {
                 iam: class.iam.or_else(|| known.iam.clone()),
+                database: class.database.or_else(|| known.database.clone()),
                 ..class
             }
         }

@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::controller::Action;
 use serde_json::json;
+use tracing::Instrument;
 
 use super::cleanup::{Cleanup, cleanup};
 use super::error::Error;
@@ -17,7 +18,8 @@ use super::provision::{Provisioned, provision};
 use crate::backoff::jittered;
 use crate::context::Context;
 use crate::meta::{FINALIZER, Owner};
-use crate::metrics::Outcome;
+use crate::metrics::{Outcome, Pass};
+use crate::telemetry;
 
 /// How soon work that takes several passes goes on, after the others have had their turn.
 const GO_ON: Duration = Duration::from_secs(1);
@@ -31,8 +33,24 @@ const NEXT: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the API server fails; trouble elsewhere becomes a condition and a retry.
 pub async fn reconcile(gateway: Arc<FileGateway>, context: Arc<Context>) -> Result<Action, Error> {
-    let context = context.as_ref();
-    let pass = context.metrics.pass("FileGateway");
+    let (namespace, name) = (gateway.namespace().unwrap_or_default(), gateway.name_any());
+    let (traced, log) = telemetry::pass("FileGateway", &namespace, &name);
+    let pass = context.metrics.pass("FileGateway", traced.clone());
+    let logged = async {
+        let outcome = pass_over(gateway, &context, pass).await;
+        if let Err(error) = &outcome {
+            tracing::warn!(%error, gateway = format!("{namespace}/{name}"), "reconcile failed");
+        }
+        outcome
+    };
+    traced.around(logged.instrument(log)).await
+}
+
+async fn pass_over(
+    gateway: Arc<FileGateway>,
+    context: &Context,
+    pass: Pass,
+) -> Result<Action, Error> {
     let Some(owner) = Owner::of(&gateway) else {
         return Ok(Action::await_change());
     };
@@ -98,13 +116,12 @@ fn until(time: Timestamp) -> Duration {
 }
 
 /// How long to wait after an [`Error`].
-pub fn error_policy(gateway: Arc<FileGateway>, error: &Error, context: Arc<Context>) -> Action {
+pub fn error_policy(gateway: Arc<FileGateway>, _error: &Error, context: Arc<Context>) -> Action {
     let key = format!(
         "{}/{}",
         gateway.namespace().unwrap_or_default(),
         gateway.name_any()
     );
-    tracing::warn!(%error, gateway = key, "reconcile failed");
     Action::requeue(context.backoff.failed(&key))
 }
 

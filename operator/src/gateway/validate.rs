@@ -4,7 +4,7 @@ use crds::conditions::{ACCEPTED, Finding, reason};
 use crds::{
     AuthSpec, AutoscalingSpec, ClassSnapshot, DatabaseReference, DatabaseType, DeletionPolicy,
     Delivery, FileGateway, FileGatewayClass, GatewayImage, MonitoringRules, NetworkRules,
-    PullPolicy, SchedulingSpec, SecretKeyReference,
+    PullPolicy, SchedulingSpec, SecretKeyReference, TracingRules,
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -73,6 +73,8 @@ pub struct Plan {
     pub network: NetworkRules,
     /// Who reads metrics.
     pub monitoring: MonitoringRules,
+    /// Where traces go.
+    pub tracing: Option<TracingRules>,
     /// Their resources, if the spec says any.
     pub resources: Option<ResourceRequirements>,
     /// Their image.
@@ -274,6 +276,7 @@ pub fn validate(
         },
         network: class.spec.network_policy.clone(),
         monitoring: class.spec.monitoring.clone(),
+        tracing: class.spec.tracing.clone(),
         resources: spec.resources.clone(),
         image: class.spec.image.clone().unwrap_or_else(|| GatewayImage {
             name: default_image.into(),

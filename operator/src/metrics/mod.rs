@@ -188,6 +188,7 @@ impl Families {
             "Credentials that should have been replaced an hour ago",
             self.overdue.clone(),
         );
+        registry.register_collector(Box::new(traces::Counted));
         registry
     }
 
@@ -238,7 +239,9 @@ mod tests {
         }))
         .unwrap();
         writer.apply_watcher_event(&watcher::Event::Apply(gateway));
-        metrics.pass("FileGateway").ended(Outcome::Settled);
+        metrics
+            .pass("FileGateway", traces::Traced::none())
+            .ended(Outcome::Settled);
         metrics.step_failed("BucketReady", "AccessDenied");
         let (verb, status) = ("read", "2xx");
         metrics

@@ -1,6 +1,7 @@
 //! One pass over one resource, counted however it ends.
 
 use tokio::time::Instant;
+use traces::Traced;
 
 use super::{KindLabels, Metrics, ReconcileLabels};
 
@@ -31,11 +32,12 @@ pub struct Pass {
     kind: KindLabels,
     began: Instant,
     outcome: Outcome,
+    traced: Traced,
 }
 
 impl Metrics {
     /// A pass over a resource of this kind begins. It has failed unless it is told otherwise.
-    pub fn pass(&self, kind: &'static str) -> Pass {
+    pub fn pass(&self, kind: &'static str, traced: Traced) -> Pass {
         let kind = KindLabels { kind };
         self.running.get_or_create(&kind).inc();
         Pass {
@@ -43,6 +45,7 @@ impl Metrics {
             kind,
             began: Instant::now(),
             outcome: Outcome::Failed,
+            traced,
         }
     }
 }
@@ -56,6 +59,10 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        self.traced.came_to(self.outcome.label());
+        if self.outcome == Outcome::Failed {
+            self.traced.failed(self.outcome.label());
+        }
         let metrics = &self.metrics;
         let seconds = self.began.elapsed().as_secs_f64();
         let labels = ReconcileLabels {
@@ -78,11 +85,11 @@ mod tests {
     #[test]
     fn a_pass_counts_however_it_ends() {
         let metrics = Metrics::default();
-        let pass = metrics.pass("FileGateway");
+        let pass = metrics.pass("FileGateway", Traced::none());
         let running = r#"reconciles_running{kind="FileGateway"}"#;
         assert!(metrics.text().contains(&format!("{running} 1")));
         pass.ended(Outcome::Settled);
-        drop(metrics.pass("FileGateway"));
+        drop(metrics.pass("FileGateway", Traced::none()));
         metrics.step_failed("BucketReady", "AccessDenied");
         let text = metrics.text();
         for line in [

@@ -1,4 +1,4 @@
-//! Counts every call of an SDK's client, in one place for all of them.
+//! Counts and traces every call of an SDK's client, in one place for all of them.
 
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
+use traces::Traced;
 
 use crate::metrics::Metrics;
 
@@ -29,8 +30,15 @@ impl std::fmt::Debug for Metered {
     }
 }
 
+impl Metered {
+    /// Its name in traces.
+    fn service(&self) -> String {
+        self.system.to_ascii_uppercase()
+    }
+}
+
 #[derive(Debug)]
-struct Began(Instant);
+struct Began(Instant, Traced);
 
 impl Storable for Began {
     type Storer = StoreReplace<Self>;
@@ -46,7 +54,23 @@ impl Intercept for Metered {
         _context: &BeforeSerializationInterceptorContextRef<'_>,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        config.interceptor_state().store_put(Began(Instant::now()));
+        let traced = traces::rpc(&self.service());
+        config
+            .interceptor_state()
+            .store_put(Began(Instant::now(), traced));
+        Ok(())
+    }
+
+    /// The operation is not known any sooner.
+    fn read_before_serialization(
+        &self,
+        _context: &BeforeSerializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(Began(_, traced)) = config.load::<Began>() {
+            traced.calls(&self.service(), operation(config));
+        }
         Ok(())
     }
 
@@ -56,14 +80,20 @@ impl Intercept for Metered {
         _components: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(Began(began)) = config.load::<Began>() {
-            let operation = config.load::<Metadata>().map_or("unknown", Metadata::name);
+        if let Some(Began(began, traced)) = config.load::<Began>() {
             let ok = context
                 .output_or_error()
                 .is_some_and(|outcome| outcome.is_ok());
+            if !ok {
+                traced.failed("error");
+            }
             self.metrics
-                .called(self.system, operation, ok, began.elapsed());
+                .called(self.system, operation(config), ok, began.elapsed());
         }
         Ok(())
     }
+}
+
+fn operation(config: &ConfigBag) -> &str {
+    config.load::<Metadata>().map_or("unknown", Metadata::name)
 }

@@ -330,11 +330,15 @@ impl Admin {
 
 async fn timed<T, E>(
     metrics: &Metrics,
-    operation: &str,
+    operation: &'static str,
     call: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     let began = Instant::now();
-    let outcome = call.await;
+    let traced = traces::statement("postgresql", operation);
+    let outcome = traced.around(call).await;
+    if outcome.is_err() {
+        traced.failed("error");
+    }
     metrics.called("sql", operation, outcome.is_ok(), began.elapsed());
     outcome
 }

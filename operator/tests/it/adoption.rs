@@ -79,7 +79,11 @@ async fn an_adopted_bucket_keeps_its_tags_and_outlives_delete() {
     // Tags are replaced as a whole, so nobody may see the bucket before it is as it should be.
     bed.s3.cut();
     make_bucket(&bucket).await;
-    tag(&bucket, "cost-centre", "7").await;
+    let tags_of_before = [
+        ("cost-centre", "7"),
+        ("filegateway.dev/namespace", bed.namespace.as_str()),
+    ];
+    tag(&s3_admin(), &bucket, &tags_of_before).await;
     put(&s3_admin(), &bucket, "old").await.unwrap();
     bed.s3.mend();
 
@@ -151,7 +155,7 @@ async fn a_bucket_that_lost_its_mark_is_no_longer_ours() {
         .unwrap();
     bed.ready("files").await;
     let bucket = bed.status("files").await.bucket.unwrap().name;
-    tag(&bucket, "someone", "else").await;
+    tag(&s3_admin(), &bucket, &[("someone", "else")]).await;
     bed.patch(
         "files",
         json!({"metadata": {"annotations": {"look": "again"}}}),
@@ -162,6 +166,69 @@ async fn a_bucket_that_lost_its_mark_is_no_longer_ours() {
         .condition("files", "BucketReady", "False", "BucketOwnedByOther")
         .await;
     assert!(message.contains("filegateway.dev/owner="), "{message}");
+    bed.delete("files").await;
+    bed.gone("files").await;
+    assert!(bucket_exists(&bucket).await);
+    let note = bed.event("files", "Retained").await;
+    assert!(note.contains(&bucket), "{note}");
+}
+
+#[tokio::test]
+async fn a_bucket_is_adopted_by_the_namespace_that_it_is_tagged_for_alone() {
+    let (bed, _operator) = Bed::with_operator("notadopted").await;
+    let spec = |bucket: &str| json!({"bucket": {"name": bucket, "adopt": true}});
+    let (mut said, namespace) = (Vec::new(), "filegateway.dev/namespace");
+    // What a gateway of another namespace has left, one of the platform, and none at all.
+    for (name, tags) in [
+        ("left", vec![(namespace, "another"), ("a", "b")]),
+        ("plain", Vec::new()),
+        ("none", Vec::new()),
+    ] {
+        let bucket = format!("{name}-{}", bed.namespace);
+        if name != "none" {
+            make_bucket(&bucket).await;
+            put(&s3_admin(), &bucket, "theirs").await.unwrap();
+        }
+        if !tags.is_empty() {
+            tag(&s3_admin(), &bucket, &tags).await;
+        }
+        bed.create(name, spec(&bucket)).await.unwrap();
+        let message = bed
+            .condition(name, "BucketReady", "False", "BucketNotFound")
+            .await;
+        said.push(message.replace(&bucket, "NAME"));
+        let owner = "filegateway.dev/owner";
+        let mut marks = self::tags(&bucket).await.into_iter();
+        assert!(!marks.any(|tag| tag.starts_with(owner)));
+    }
+    assert_eq!(said[0], said[1], "no namespace is told of another's bucket");
+    assert_eq!(said[1], said[2], "nor of one that is nobody's");
+}
+
+#[tokio::test]
+async fn a_bucket_that_somebody_made_after_a_refusal_is_not_ours() {
+    let (bed, operator) = Bed::with_operator("madelater").await;
+    bed.s3.cut();
+    let bucket = format!("b-{}", bed.namespace);
+    let spec = json!({"bucket": {"name": bucket}, "deletionPolicy": "Delete"});
+    bed.create("files", spec).await.unwrap();
+    bed.condition("files", "BucketReady", "False", "BackendUnreachable")
+        .await;
+    operator.stop().await;
+    // The operator was about to create it and can't know how that ended.
+    let note = json!({"status": {"bucket": {"creating": true}}});
+    bed.gateways()
+        .patch_status("files", &PatchParams::default(), &Patch::Merge(&note))
+        .await
+        .unwrap();
+    make_bucket(&bucket).await;
+    put(&s3_admin(), &bucket, "theirs").await.unwrap();
+    bed.s3.mend();
+
+    let _operator = bed.operator(std::time::Duration::from_secs(600)).await;
+    bed.condition("files", "BucketReady", "False", "BucketOwnedByOther")
+        .await;
+    assert!(tags(&bucket).await.is_empty());
     bed.delete("files").await;
     bed.gone("files").await;
     assert!(bucket_exists(&bucket).await);

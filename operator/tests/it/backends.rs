@@ -127,12 +127,14 @@ pub async fn tags(bucket: &str) -> Vec<String> {
     }
 }
 
-pub async fn tag(bucket: &str, key: &str, value: &str) {
+pub async fn tag(client: &aws_sdk_s3::Client, bucket: &str, tags: &[(&str, &str)]) {
     use aws_sdk_s3::types::{Tag, Tagging};
-    let tag = Tag::builder().key(key).value(value).build().unwrap();
-    let tags = Tagging::builder().tag_set(tag).build().unwrap();
-    let call = s3_admin().put_bucket_tagging().bucket(bucket).tagging(tags);
-    call.send().await.unwrap();
+    let tags = tags
+        .iter()
+        .map(|(key, value)| Tag::builder().key(*key).value(*value).build().unwrap());
+    let tags = Tagging::builder().set_tag_set(Some(tags.collect())).build();
+    let call = client.put_bucket_tagging().bucket(bucket);
+    call.tagging(tags.unwrap()).send().await.unwrap();
 }
 
 pub async fn postgres_admin() -> PgConnection {

@@ -9,7 +9,7 @@ use aws_sdk_s3::types::{
 };
 use serde_json::{Value, json};
 
-use crate::backends::{address, bucket_exists, minio_admin, put, s3_admin, variable};
+use crate::backends::{address, bucket_exists, minio_admin, put, s3_admin, tag, variable};
 use crate::bed::{Bed, Operator, SYSTEM};
 use crate::proxy::Proxy;
 
@@ -240,6 +240,8 @@ async fn lifecycle_rules_of_others_stay_and_what_minio_lacks_is_told() {
     let admin = minio_admin();
     let bucket = format!("b-{}", bed.namespace);
     admin.create_bucket().bucket(&bucket).send().await.unwrap();
+    let ours = ("filegateway.dev/namespace", bed.namespace.as_str());
+    tag(&admin, &bucket, &[ours]).await;
     let theirs = LifecycleRule::builder()
         .id("theirs")
         .status(ExpirationStatus::Enabled)

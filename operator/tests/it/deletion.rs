@@ -9,9 +9,9 @@ use sqlx::Executor;
 
 use crate::backends::{
     bucket_exists, database_exists, get, postgres, put, role_can_log_in, role_exists, s3, s3_admin,
-    user_exists,
+    user_exists, variable,
 };
-use crate::bed::Bed;
+use crate::bed::{Bed, SYSTEM};
 
 #[tokio::test]
 async fn delete_takes_everything_without_class_or_secrets() {
@@ -122,6 +122,43 @@ async fn retain_keeps_bucket_and_database_and_revokes_the_rest() {
     let key = bed.secret("again-s3").await;
     let client = s3(&key["access-key-id"], &key["secret-access-key"]);
     assert_eq!(get(&client, &bucket.name, "a").await.unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn what_was_made_goes_from_servers_that_the_class_names_no_more() {
+    let (bed, _operator) = Bed::with_operator("moved").await;
+    bed.create("files", json!({"deletionPolicy": "Delete"}))
+        .await
+        .unwrap();
+    bed.ready("files").await;
+    let status = bed.status("files").await;
+    let (bucket, database) = (status.bucket.unwrap(), status.database.unwrap().name);
+
+    let pause = json!({"metadata": {"annotations": {"filegateway.dev/paused": "true"}}});
+    bed.patch("files", pause).await.unwrap();
+    bed.condition("files", "Paused", "True", "PausedByAnnotation")
+        .await;
+    let key = json!({
+        "access-key-id": variable("FGW_TEST_MINIO_ACCESS_KEY"),
+        "secret-access-key": variable("FGW_TEST_MINIO_SECRET_KEY"),
+    });
+    bed.apply_secret(SYSTEM, "minio-moved", key).await;
+    let store = json!({
+        "endpoint": variable("FGW_TEST_MINIO_ENDPOINT"),
+        "credentialsSecretRef": {"name": "minio-moved"},
+    });
+    let iam = json!({
+        "endpoint": format!("http://{}", bed.iam.address),
+        "credentialsSecretRef": {"name": "s3-admin"},
+    });
+    bed.apply_class(json!({"objectStore": store, "iam": iam, "database": null}))
+        .await;
+    bed.delete("files").await;
+    bed.gone("files").await;
+    assert!(!bucket_exists(&bucket.name).await);
+    assert!(!user_exists(&bucket.user.unwrap()).await);
+    assert!(!database_exists(&database).await);
+    assert!(!role_exists(&database).await);
 }
 
 #[tokio::test]

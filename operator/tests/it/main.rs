@@ -31,6 +31,10 @@ mod pods;
 mod provisioning;
 mod proxy;
 mod readiness;
+// The rest of it is for the gateway's tests.
+#[allow(dead_code)]
+#[path = "../../../traces/receiver/mod.rs"]
+mod receiver;
 mod recovery;
 mod refusals;
 mod rotation;
@@ -38,4 +42,5 @@ mod safety;
 mod scaling;
 mod settings;
 mod settled;
+mod traces;
 mod video;

@@ -211,25 +211,29 @@ impl Jwks {
         known.attempted = Some(begun);
         known.fetching = Some(ended.clone());
         let jwks = self.clone();
-        tokio::spawn(async move {
+        tokio::spawn(traces::carried(async move {
             let _at_work = at_work;
             jwks.fetch_now().await;
-        });
+        }));
         Some((ended, begun))
     }
 
     async fn fetch_now(&self) {
-        match self.fetcher.fetch().await {
+        let traced = traces::sent("GET", "GET the issuer's keys");
+        match traced.around(self.fetcher.fetch()).await {
             Ok(set) => {
                 info!(keys = set.len(), "fetched the issuer's keys");
                 let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
                 known.set = Some(Arc::new(set));
                 known.fetched = Some(Instant::now());
             }
-            Err(error) => warn!(
-                error = causes(&error),
-                "the issuer's keys could not be fetched"
-            ),
+            Err(error) => {
+                traced.failed("error");
+                warn!(
+                    error = causes(&error),
+                    "the issuer's keys could not be fetched"
+                );
+            }
         }
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct DevArguments {
 /// Serves until told to stop.
 pub(crate) async fn run(arguments: DevArguments) -> anyhow::Result<()> {
     let sources = Sources::load(&environment, None);
-    super::start_logs(&sources.log_filter(LOG))?;
+    super::start_logs(&sources.log_filter(LOG), "filegateway-dev")?;
     let folder = Folder::open(&arguments.data)?;
     let identity = Identity::new(folder.secret()?);
     let store = embedded::serve(&folder.objects(), BUCKET)

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
+use traces::carried;
 
 use super::super::convert::record;
 use super::super::upload::Digest;
@@ -34,7 +35,7 @@ impl Files {
         let files = self.clone();
         let task = self
             .background
-            .spawn(async move { files.finish_now(id).await });
+            .spawn(carried(async move { files.finish_now(id).await }));
         task.await.unwrap_or_else(|join| {
             Err(FilesError::Store {
                 action: "put an upload together",
@@ -141,7 +142,7 @@ impl Files {
     /// Deletes, in the background, the tails that no request needs any more.
     fn clear_tails(&self, location: String) {
         let files = self.clone();
-        self.background.spawn(async move {
+        self.background.spawn(carried(async move {
             let clear = async {
                 let page = files.store.list_objects(&tails(&location), None).await?;
                 for object in page.objects {
@@ -156,6 +157,6 @@ impl Files {
                     "the tails of a finished upload could not be deleted"
                 );
             }
-        });
+        }));
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use traces::carried;
 
 use super::super::{FileId, Files, FilesError};
 use super::find::protected;
@@ -35,11 +36,11 @@ impl Files {
         }
         let files = self.clone();
         // Carried to its end even when the client hangs up.
-        let cleared = self.background.spawn(async move {
+        let cleared = self.background.spawn(carried(async move {
             if let Err(error) = files.clear_resumable(row).await {
                 tracing::warn!(file.id = %id, error = causes(&error), "the bytes of an ended upload are left to the janitor");
             }
-        });
+        }));
         cleared.await.ok();
         Ok(())
     }
@@ -58,11 +59,11 @@ impl Files {
         }
         self.clear_derived(&row.location).await?;
         let files = self.clone();
-        self.background.spawn(async move {
+        self.background.spawn(carried(async move {
             if let Err(error) = files.clear_when_free(row.file_id).await {
                 tracing::warn!(file.id = %row.file_id, error = causes(&error), "the rest of an ended upload is left to the janitor");
             }
-        });
+        }));
         Ok(())
     }
 

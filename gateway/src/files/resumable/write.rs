@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use traces::carried;
 
 use super::super::{BodyError, FileId, Files, FilesError};
 use super::writer::Writer;
@@ -91,7 +92,7 @@ impl Files {
         };
         // A task of its own: when the client is gone, what arrived is still to be kept.
         let files = self.clone();
-        let task = self.background.spawn(async move {
+        let task = self.background.spawn(carried(async move {
             let _in_flight = in_flight;
             // As it is now that nobody else writes to it.
             let row = files.catalog.find_resumable(id).await?;
@@ -100,7 +101,7 @@ impl Files {
             Writer::new(files, row, held)
                 .write(piece, limit, room)
                 .await
-        });
+        }));
         let written = task.await.unwrap_or_else(|join| {
             Err(FilesError::Store {
                 action: "store a part",

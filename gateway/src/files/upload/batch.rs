@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use futures_util::Stream;
+use traces::carried;
 use uuid::Uuid;
 
 use super::heartbeat::Heartbeat;
@@ -317,7 +318,7 @@ impl UploadBatch {
         let undone = self
             .files
             .background
-            .spawn(async move { ledger.undo(&files).await });
+            .spawn(carried(async move { ledger.undo(&files).await }));
         undone.await.ok();
     }
 

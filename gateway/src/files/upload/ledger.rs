@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::task::TaskTracker;
+use traces::carried;
 use uuid::Uuid;
 
 use super::super::{Files, FilesError};
@@ -60,7 +61,7 @@ impl Ledger {
         T: Send + 'static,
         F: Future<Output = Result<T, FilesError>> + Send + 'static,
     {
-        let task = self.tasks.spawn(step);
+        let task = self.tasks.spawn(carried(step));
         task.await.unwrap_or_else(|join| {
             Err(FilesError::Store {
                 action: "store a file",

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
+use traces::carried;
 
 use super::super::FilesError;
 use super::budget::Grant;
@@ -53,7 +54,7 @@ impl Sender {
             drop(memory);
             sent
         };
-        self.sending.push_back(self.tasks.spawn(send));
+        self.sending.push_back(self.tasks.spawn(carried(send)));
     }
 
     /// Waits for the oldest part on its way; `None` when there is none. Dropped while it waits, it

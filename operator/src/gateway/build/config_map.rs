@@ -70,11 +70,34 @@ fn variables(plan: &Plan) -> BTreeMap<&'static str, String> {
     set.extend(database(plan));
     set.extend(auth(plan));
     set.extend(webhook(plan));
+    set.extend(tracing(plan));
     // The worker's loops have the janitor among them, so somebody has to run them.
     if !plan.has_workers() {
         set.insert("FILEGATEWAY_WORKER_EMBEDDED", "true".into());
     }
     set
+}
+
+/// The standard variables of OpenTelemetry.
+fn tracing(plan: &Plan) -> Vec<(&'static str, String)> {
+    let Some(tracing) = &plan.tracing else {
+        return Vec::new();
+    };
+    let ratio = f64::from(tracing.sample_percent) / 100.0;
+    let owner = &plan.owner;
+    vec![
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", tracing.endpoint.clone()),
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio".into()),
+        ("OTEL_TRACES_SAMPLER_ARG", ratio.to_string()),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            // Names of objects need no encoding.
+            format!(
+                "k8s.namespace.name={},filegateway.name={}",
+                owner.namespace, owner.name
+            ),
+        ),
+    ]
 }
 
 fn store(plan: &Plan) -> Vec<(&'static str, String)> {

@@ -74,6 +74,9 @@ fn egress(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
         let keys = plan.auth.jwks_url.as_ref().unwrap_or(&plan.auth.issuer);
         allowed.extend(chosen(rules.issuer.as_ref()).or_else(|| of_url(keys)));
     }
+    if let Some(tracing) = &plan.tracing {
+        allowed.extend(chosen(rules.tracing.as_ref()).or_else(|| of_url(&tracing.endpoint)));
+    }
     if let Some(webhook) = &plan.webhook {
         let receiver = &webhook.spec.url;
         allowed.extend(chosen(rules.webhooks.as_ref()).or_else(|| of_url(receiver)));

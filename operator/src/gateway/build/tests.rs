@@ -95,6 +95,7 @@ spec:
       parentRefs: [{name: public, namespace: gateways, sectionName: https}]
   monitoring:
     serviceMonitor: {labels: {release: prometheus}}
+  tracing: {endpoint: 'http://collector.observability.svc:4318', samplePercent: 5}
 ";
 
 /// A class whose gateways get temporary keys.
@@ -185,6 +186,28 @@ fn scaling() {
     insta::assert_yaml_snapshot!("autoscaler", autoscaler(&scaled));
     insta::assert_yaml_snapshot!("disruption_budget", disruption_budget(&scaled));
     insta::assert_yaml_snapshot!("serve_autoscaled", serve(&scaled, &restarts()));
+}
+
+#[test]
+fn where_traces_go() {
+    let traced = plan_of(GATEWAY, OPEN_CLASS);
+    let standard = |(name, _): &(String, String)| name.starts_with("OTEL_");
+    let set = config_map(&traced).data.unwrap().into_iter();
+    let set: Vec<_> = set
+        .filter(standard)
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    assert_eq!(
+        set,
+        [
+            "OTEL_EXPORTER_OTLP_ENDPOINT=http://collector.observability.svc:4318",
+            "OTEL_RESOURCE_ATTRIBUTES=k8s.namespace.name=tenant,filegateway.name=files",
+            "OTEL_TRACES_SAMPLER=parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG=0.05",
+        ]
+    );
+    let untraced = config_map(&plan(GATEWAY)).data.unwrap();
+    assert!(!untraced.into_iter().any(|set| standard(&set)));
 }
 
 #[test]

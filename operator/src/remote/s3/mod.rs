@@ -148,6 +148,18 @@ impl S3 {
         }
     }
 
+    /// Whether there is no object in `bucket`.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn is_empty(&self, bucket: &str) -> Result<bool, RemoteError> {
+        let call = self.client.list_objects_v2().bucket(bucket).max_keys(1);
+        match call.send().await {
+            Ok(answer) => Ok(answer.contents().is_empty()),
+            Err(error) => Err(self.failure("look into the bucket", &error)),
+        }
+    }
+
     /// Replaces the tags of `bucket`; no tags removes them.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! The bucket: created, or adopted by an explicit field, and marked with the owner's UID in a tag.
 //!
 //! A bucket that exists proves nothing: "already owned by you" covers every bucket of the account.
-//! So the tag decides, and the only bucket without one that is taken for ours is one that status
-//! says we were about to create.
+//! So the tag decides, and the only bucket without one that is taken for ours is an empty one that status
+//! says we were about to create. Whose namespace may adopt a bucket, another of its tags says.
 
 mod settings;
 
@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::events;
 use crate::gateway::draft::Draft;
 use crate::meta::{NAME_MARK, NAMESPACE_MARK, OWNER_MARK, Owner};
+use crate::remote::Kind;
 use crate::remote::s3::{Created, S3, Tags};
 
 pub use settings::configure;
@@ -38,13 +39,7 @@ pub async fn ensure(step: &Step<'_>) -> Result<Finding, StepError> {
             drop(more);
             existing(step, &s3, tags).await
         }
-        None if step.plan.adopt => Err(StepError::Refused {
-            reason: reason::BUCKET_NOT_FOUND,
-            message: format!(
-                "bucket {bucket} does not exist, so it can't be adopted: create it, or make this \
-                 FileGateway anew without spec.bucket.adopt"
-            ),
-        }),
+        None if step.plan.adopt => Err(not_adoptable(step)),
         None => create(step, &s3, more).await,
     }
 }
@@ -59,8 +54,22 @@ async fn create(step: &Step<'_>, s3: &S3, more: MutexGuard<'_, ()>) -> Result<Fi
     }
     remember(step, |status| status.creating = true).await?;
     drop(more);
-    match s3.create(bucket).await? {
-        Created::New => own(step, s3, Tags::new()).await,
+    let created = match s3.create(bucket).await {
+        Ok(created) => created,
+        Err(error) => {
+            // What the server refused to make is not ours, should it be there later.
+            if error.kind == Kind::Denied {
+                remember(step, |status| status.creating = false).await?;
+            }
+            return Err(error.into());
+        }
+    };
+    match created {
+        // Some servers say so of a bucket that is there, too.
+        Created::New => match s3.tags(bucket).await? {
+            Some(tags) if tags.contains_key(OWNER_MARK) => existing(step, s3, tags).await,
+            tags => own(step, s3, tags.unwrap_or_default()).await,
+        },
         Created::Existed => {
             remember(step, |status| status.creating = false).await?;
             let tags = s3.tags(bucket).await?.unwrap_or_default();
@@ -94,6 +103,10 @@ async fn existing(step: &Step<'_>, s3: &S3, tags: Tags) -> Result<Finding, StepE
             .await;
             Ok(ready(step))
         }
+        // Nothing is told of another namespace's bucket, not even that there is one.
+        _ if plan.adopt && tags.get(NAMESPACE_MARK) != Some(&plan.owner.namespace) => {
+            Err(not_adoptable(step))
+        }
         Some(_) => {
             remember(step, |status| status.creating = false).await?;
             Err(owned_by_other(format!(
@@ -115,7 +128,10 @@ async fn existing(step: &Step<'_>, s3: &S3, tags: Tags) -> Result<Finding, StepE
             .await;
             Ok(ready(step))
         }
-        None if known.is_some_and(|status| status.creating) => own(step, s3, tags).await,
+        // Nobody has a key to one that was just created, so there is nothing in it.
+        None if known.is_some_and(|status| status.creating) && s3.is_empty(bucket).await? => {
+            own(step, s3, tags).await
+        }
         None if known.is_some_and(|status| status.created) => Err(owned_by_other(format!(
             "bucket {bucket} has lost the tag {OWNER_MARK}: if it is still the one made for this \
              FileGateway, tag it with {OWNER_MARK}={}",
@@ -166,6 +182,18 @@ fn ready(step: &Step<'_>) -> Finding {
             reason::CREATED,
             format!("bucket {bucket} exists"),
         )
+    }
+}
+
+fn not_adoptable(step: &Step<'_>) -> StepError {
+    let (bucket, namespace) = (&step.plan.bucket, &step.plan.owner.namespace);
+    StepError::Refused {
+        reason: reason::BUCKET_NOT_FOUND,
+        message: format!(
+            "there is no bucket {bucket} that namespace {namespace} may adopt: whoever runs the store can \
+             create it, and tag it with {NAMESPACE_MARK}={namespace}; or make this FileGateway anew \
+             without spec.bucket.adopt"
+        ),
     }
 }
 
@@ -234,6 +262,11 @@ pub async fn remove(
                 Err(error) if error.code == "BucketNotEmpty" => Ok(Fate::Nothing),
                 Err(error) => Err(error.into()),
             };
+        }
+        _ if status.created => {
+            return Ok(Fate::Retained(format!(
+                "bucket {name}, whose tag {OWNER_MARK} does not say any more that it is this FileGateway's"
+            )));
         }
         _ => return Ok(Fate::Nothing),
     }

@@ -1,5 +1,6 @@
 //! What becomes of database and roles when their gateway goes.
 
+use crds::conditions::reason;
 use crds::{ClassSnapshot, DatabaseStatus, DeletionPolicy};
 
 use super::super::{Fate, StepError};
@@ -20,10 +21,17 @@ pub async fn remove(
     status: &DatabaseStatus,
     policy: DeletionPolicy,
 ) -> Result<Fate, StepError> {
-    let Some(login) = context.postgres(class).await? else {
-        return Ok(Fate::Nothing);
-    };
     let name = &status.name;
+    let Some(login) = context.postgres(class).await? else {
+        return Err(StepError::Unusable {
+            reason: reason::INVALID_SPEC,
+            message: format!(
+                "FileGatewayClass {} names no PostgreSQL server, so the login of database {name} can't be \
+                 revoked: give it spec.database again",
+                class.name
+            ),
+        });
+    };
     let mut admin = Admin::connect(&login, &context.metrics).await?;
     let role = admin.role(name).await?;
     let second = second_role(owner);
