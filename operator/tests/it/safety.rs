@@ -203,6 +203,9 @@ async fn pods_are_the_classs_whatever_a_spec_says_besides() {
 #[tokio::test]
 async fn the_operator_calls_no_address_of_a_spec() {
     let (bed, operator) = Bed::with_operator("addresses").await;
+    let loopback = json!({"to": [{"ipBlock": {"cidr": "127.0.0.1/32"}}]});
+    bed.apply_class(json!({"networkPolicy": {"egress": {"issuer": loopback}}}))
+        .await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let calls = Arc::new(AtomicUsize::new(0));
