@@ -62,7 +62,11 @@ fn egress(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
         chosen(rules.object_store.as_ref()).or_else(|| of_url(&class.object_store.endpoint)),
     );
     if let CredentialsPlan::WebIdentity(identity) = &plan.credentials {
-        allowed.extend(identity.endpoint.as_deref().and_then(of_url));
+        allowed.extend(match &identity.endpoint {
+            Some(endpoint) => of_url(endpoint),
+            // AWS's own.
+            None => Some(public(443)),
+        });
     }
     if let (DatabasePlan::PostgreSql { .. }, Some(server)) = (&plan.database, &class.database) {
         let host = Host::parse(&server.host).ok();

@@ -273,6 +273,28 @@ fn what_a_tenant_may_not_open_the_class_can() {
 }
 
 #[test]
+fn temporary_keys_of_aws_are_fetched_from_public_addresses() {
+    let class = KEYLESS_CLASS
+        .replace("      endpoint: https://sts.example.com\n", "")
+        .replace(
+            "https://s3.eu-central-1.amazonaws.com",
+            "https://s3.storage.svc",
+        );
+    let egress = network_policy(&plan_of(SQLITE, &class))
+        .unwrap()
+        .spec
+        .unwrap()
+        .egress
+        .unwrap();
+    let sts = serde_json::to_value(&egress[2]).unwrap();
+    assert_eq!(sts["to"][0]["ipBlock"]["cidr"], "0.0.0.0/0");
+    assert_eq!(
+        sts["ports"],
+        serde_json::json!([{"protocol": "TCP", "port": 443}])
+    );
+}
+
+#[test]
 fn ways_in() {
     let hidden = plan(GATEWAY);
     assert_eq!(ingress(&hidden), None);
