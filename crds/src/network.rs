@@ -20,7 +20,8 @@ pub struct NetworkRules {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scrapers: Vec<NetworkPolicyPeer>,
 
-    /// What pods may reach, where that does not follow from the addresses in this class.
+    /// What pods may reach, where that does not follow from the addresses in this class and in
+    /// FileGateways.
     #[serde(default)]
     pub egress: EgressRules,
 }
@@ -40,9 +41,10 @@ fn default_enabled() -> bool {
     true
 }
 
-/// What pods may reach. Rules left out are made from the servers' addresses: a Service
-/// (`name.namespace.svc`) allows its namespace, an IP address itself, and any other name its port
-/// anywhere, since a NetworkPolicy knows no names.
+/// What pods may reach. Rules left out are made from the servers' addresses. One in this class: a
+/// Service (`name.namespace.svc`) allows its namespace, an IP address itself, and any other name its
+/// port anywhere, since a NetworkPolicy knows no names. One in a FileGateway allows no more than the
+/// gateway's own namespace and public addresses; what else it leads to must be named here.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EgressRules {
@@ -54,11 +56,13 @@ pub struct EgressRules {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_store: Option<Destination>,
 
-    /// The PostgreSQL server.
+    /// The PostgreSQL server, also of databases that FileGateways bring along. Needed for those in
+    /// other namespaces and in private networks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<Destination>,
 
-    /// The issuers that gateways fetch key sets from.
+    /// The issuers that gateways fetch key sets from. Needed for those in other namespaces and in
+    /// private networks, also by DNS name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Destination>,
 
@@ -66,7 +70,8 @@ pub struct EgressRules {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tracing: Option<Destination>,
 
-    /// The receivers of webhooks.
+    /// The receivers of webhooks. Needed for those in other namespaces and in private networks, also
+    /// by DNS name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhooks: Option<Destination>,
 

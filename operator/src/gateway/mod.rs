@@ -19,6 +19,7 @@ mod children;
 mod cleanup;
 mod credentials;
 mod dereference;
+mod destination;
 mod draft;
 mod error;
 mod exposure;

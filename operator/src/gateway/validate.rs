@@ -15,6 +15,7 @@ use super::Schedule;
 use super::bucket::{BucketSettings, bucket_settings};
 use super::credentials::{CredentialsPlan, credentials};
 use super::dereference::{AuthSecret, Dereferenced, SHORTEST_SECRET};
+use super::destination;
 use super::exposure::{Exposure, expose};
 use super::given::{DatabaseServer, given};
 use super::named::secret_missing;
@@ -233,7 +234,7 @@ pub fn validate(
     let mut settings = settings(spec).map_err(&invalid)?;
     let video = video(spec, &mut settings).map_err(&invalid)?;
     check_auth_secret(gateway, owner, found)?;
-    Ok(Plan {
+    let plan = Plan {
         owner: owner.clone(),
         organization: spec.organization.clone(),
         class: snapshot(class_name, class),
@@ -284,7 +285,9 @@ pub fn validate(
             pull_secrets: Vec::new(),
         }),
         deletion_policy: spec.deletion_policy,
-    })
+    };
+    destination::check(&plan)?;
+    Ok(plan)
 }
 
 fn rotations(gateway: &FileGateway, class: &FileGatewayClass) -> Rotations {

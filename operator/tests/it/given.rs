@@ -57,6 +57,14 @@ async fn a_given_database_is_used_and_never_touched() {
             .await;
     };
     url("me:first", server).await;
+    let inside = bed
+        .condition("files", "Accepted", "False", "NotAllowedByClass")
+        .await;
+    assert!(inside.contains("egress.database") && !inside.contains("first"));
+    let loopback = json!({"to": [{"ipBlock": {"cidr": "127.0.0.1/32"}}]});
+    let network = json!({"egress": {"database": loopback}});
+    bed.apply_class(json!({"database": null, "networkPolicy": network}))
+        .await;
     bed.ready("files").await;
     let status = bed.status("files").await.database.unwrap();
     assert_eq!((status.name.as_str(), status.created), ("own", false));

@@ -52,3 +52,59 @@ async fn a_policy_denies_what_is_not_named_and_stays_so() {
         .await;
     bed.none_left::<NetworkPolicy>("files").await;
 }
+
+/// The address is the tenant's, and so would be the hole in the policy.
+#[tokio::test]
+async fn a_tenant_opens_no_way_to_anothers_namespace() {
+    let (bed, _operator) = Bed::with_operator("egress").await;
+    let issuer = |host: &str| {
+        let url = format!("https://{host}");
+        json!({"auth": {"secretRef": null, "issuer": url}})
+    };
+    let egress = async || {
+        let policy = bed.api::<NetworkPolicy>().get_opt("files").await.unwrap()?;
+        let rules = serde_json::to_value(policy.spec?.egress).unwrap();
+        rules.as_array().cloned()
+    };
+    let foreign = "keycloak.kube-system.svc";
+    bed.create("files", issuer(foreign)).await.unwrap();
+    let refused = bed
+        .condition("files", "Accepted", "False", "NotAllowedByClass")
+        .await;
+    for part in [
+        "spec.auth.issuer",
+        "kube-system",
+        "networkPolicy.egress.issuer",
+    ] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    assert_eq!(egress().await, None);
+
+    let own = format!("keycloak.{}.svc", bed.namespace);
+    bed.patch("files", json!({"spec": issuer(&own)}))
+        .await
+        .unwrap();
+    bed.ready("files").await;
+    let rules = egress().await.unwrap();
+    assert!(
+        rules.contains(&json!({"to": [{"podSelector": {}}]})),
+        "{rules:?}"
+    );
+
+    // Refused again, it goes on as it was; with the class's word it may.
+    bed.patch("files", json!({"spec": issuer(foreign)}))
+        .await
+        .unwrap();
+    bed.condition("files", "Accepted", "False", "NotAllowedByClass")
+        .await;
+    assert_eq!(egress().await.unwrap(), rules);
+    let system = json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}]);
+    let named = json!({"to": system, "ports": [8443]});
+    bed.apply_class(json!({"networkPolicy": {"egress": {"issuer": named}}}))
+        .await;
+    let rule = json!({"to": system, "ports": [{"protocol": "TCP", "port": 8443}]});
+    bed.until("the class's rule", async || {
+        egress().await?.contains(&rule).then_some(())
+    })
+    .await;
+}

@@ -1,6 +1,10 @@
 //! The happy paths.
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::types::{
+    BucketCannedAcl, BucketVersioningStatus, CompletedMultipartUpload, CompletedPart,
+    CorsConfiguration, CorsRule, ObjectCannedAcl, Tag, Tagging, VersioningConfiguration,
+};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Service, ServiceAccount};
 use kube::ResourceExt;
@@ -85,6 +89,107 @@ async fn postgresql_gateway_gets_all_it_needs_and_nothing_of_anothers() {
             !seen.contains(secret.as_str()),
             "a secret is in a status or an event"
         );
+    }
+}
+
+/// What makes an object public or sets the bucket up is an administrator's, whoever has the key.
+#[tokio::test]
+async fn a_gateways_key_does_what_gateways_do_and_no_more() {
+    let (bed, _operator) = Bed::with_operator("keyrights").await;
+    bed.create("files", json!({})).await.unwrap();
+    bed.ready("files").await;
+    let name = bed.status("files").await.bucket.unwrap().name;
+    let (bucket, object) = (&name, "a");
+    let key = bed.secret("files-s3").await;
+    let client = s3(&key["access-key-id"], &key["secret-access-key"]);
+
+    put(&client, bucket, object).await.unwrap();
+    assert_eq!(get(&client, bucket, object).await.unwrap(), b"hello");
+    let ok = "allowed";
+    macro_rules! code {
+        ($call:expr) => {
+            match $call.bucket(bucket).send().await {
+                Ok(_) => ok.to_string(),
+                Err(error) => format!("{:?}", error.into_service_error().code()),
+            }
+        };
+    }
+    assert_eq!(code!(client.head_bucket()), ok);
+    assert_eq!(code!(client.get_bucket_location()), ok);
+    assert_eq!(code!(client.list_objects_v2()), ok);
+    assert_eq!(code!(client.list_multipart_uploads()), ok);
+    assert_eq!(code!(client.head_object().key(object)), ok);
+    let begin = async || {
+        let call = client.create_multipart_upload().bucket(bucket).key("b");
+        call.send().await.unwrap().upload_id.unwrap()
+    };
+    let upload = begin().await;
+    let call = client.upload_part().bucket(bucket).key("b").part_number(1);
+    let part = call.upload_id(&upload).body(b"part".to_vec().into());
+    let etag = part.send().await.unwrap().e_tag.unwrap();
+    let listed = client.list_parts().key("b").upload_id(&upload);
+    assert_eq!(code!(listed), ok);
+    let part = CompletedPart::builder().part_number(1).e_tag(etag).build();
+    let parts = CompletedMultipartUpload::builder().parts(part).build();
+    let complete = client.complete_multipart_upload().key("b");
+    let complete = complete.upload_id(upload).multipart_upload(parts);
+    assert_eq!(code!(complete), ok);
+    let upload = begin().await;
+    let abort = client.abort_multipart_upload().key("b").upload_id(upload);
+    assert_eq!(code!(abort), ok);
+    assert_eq!(code!(client.delete_object().key("b")), ok);
+
+    let public = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*",
+        "Action": "s3:GetObject", "Resource": format!("arn:aws:s3:::{bucket}/*")}]});
+    let versioning = VersioningConfiguration::builder()
+        .status(BucketVersioningStatus::Suspended)
+        .build();
+    let rule = CorsRule::builder()
+        .allowed_methods("GET")
+        .allowed_origins("*")
+        .build()
+        .unwrap();
+    let cors = CorsConfiguration::builder()
+        .cors_rules(rule)
+        .build()
+        .unwrap();
+    let tag = Tag::builder().key("k").value("v").build().unwrap();
+    let tags = Tagging::builder().tag_set(tag).build().unwrap();
+    let read = || ObjectCannedAcl::PublicRead;
+    let calls = [
+        ("DeleteBucket", code!(client.delete_bucket())),
+        (
+            "PutBucketPolicy",
+            code!(client.put_bucket_policy().policy(public.to_string())),
+        ),
+        ("DeleteBucketPolicy", code!(client.delete_bucket_policy())),
+        (
+            "PutBucketAcl",
+            code!(client.put_bucket_acl().acl(BucketCannedAcl::PublicRead)),
+        ),
+        (
+            "PutObjectAcl",
+            code!(client.put_object_acl().key(object).acl(read())),
+        ),
+        (
+            "PutBucketTagging",
+            code!(client.put_bucket_tagging().tagging(tags)),
+        ),
+        (
+            "PutBucketVersioning",
+            code!(
+                client
+                    .put_bucket_versioning()
+                    .versioning_configuration(versioning)
+            ),
+        ),
+        (
+            "PutBucketCors",
+            code!(client.put_bucket_cors().cors_configuration(cors)),
+        ),
+    ];
+    for (call, answer) in calls {
+        assert_eq!(answer, "Some(\"AccessDenied\")", "{call}");
     }
 }
 

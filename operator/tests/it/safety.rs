@@ -203,8 +203,13 @@ async fn pods_are_the_classs_whatever_a_spec_says_besides() {
 #[tokio::test]
 async fn the_operator_calls_no_address_of_a_spec() {
     let (bed, operator) = Bed::with_operator("addresses").await;
-    let allowed = json!({"webhooks": {"privateAddresses": "Allow"}});
-    bed.apply_class(allowed).await;
+    let loopback = json!({"to": [{"ipBlock": {"cidr": "127.0.0.1/32"}}]});
+    let egress = json!({"issuer": loopback, "webhooks": loopback, "database": loopback});
+    bed.apply_class(json!({
+        "webhooks": {"privateAddresses": "Allow"},
+        "networkPolicy": {"egress": egress},
+    }))
+    .await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let url = format!("http://{address}");

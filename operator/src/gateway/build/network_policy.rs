@@ -10,12 +10,15 @@ use k8s_openapi::api::networking::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use url::{Host, Url};
+use url::Host;
 
 use super::SERVE;
 use super::deployment::HTTP_PORT;
 use super::metrics::METRICS_PORT;
 use crate::gateway::credentials::CredentialsPlan;
+use crate::gateway::destination::{
+    Place, ServiceName, host_of, place, public_ranges, service_namespace,
+};
 use crate::gateway::validate::{DatabasePlan, Plan};
 use crate::meta::instance_selector;
 
@@ -53,12 +56,17 @@ fn ingress(plan: &Plan) -> Vec<NetworkPolicyIngressRule> {
 fn egress(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
     let rules = &plan.network.egress;
     let class = &plan.class;
+    let own = &plan.owner.namespace;
     let mut allowed = vec![dns(rules.dns.as_ref())];
     allowed.extend(
         chosen(rules.object_store.as_ref()).or_else(|| of_url(&class.object_store.endpoint)),
     );
     if let CredentialsPlan::WebIdentity(identity) = &plan.credentials {
-        allowed.extend(identity.endpoint.as_deref().and_then(of_url));
+        allowed.extend(match &identity.endpoint {
+            Some(endpoint) => of_url(endpoint),
+            // AWS's own.
+            None => Some(public(443)),
+        });
     }
     if let (DatabasePlan::PostgreSql { .. }, Some(server)) = (&plan.database, &class.database) {
         let host = Host::parse(&server.host).ok();
@@ -67,19 +75,21 @@ fn egress(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
     }
     if let DatabasePlan::Given { server, .. } = &plan.database {
         let host = Host::parse(&server.host).ok();
-        allowed.extend(host.map(|host| of_host(&host, server.port.into())));
+        allowed.extend(
+            chosen(rules.database.as_ref()).or_else(|| of_tenant(&host?, server.port, own)),
+        );
     }
     // A shared secret is not fetched from anywhere.
     if plan.auth.secret_ref.is_none() {
         let keys = plan.auth.jwks_url.as_ref().unwrap_or(&plan.auth.issuer);
-        allowed.extend(chosen(rules.issuer.as_ref()).or_else(|| of_url(keys)));
+        allowed.extend(chosen(rules.issuer.as_ref()).or_else(|| of_tenants_url(keys, own)));
     }
     if let Some(tracing) = &plan.tracing {
         allowed.extend(chosen(rules.tracing.as_ref()).or_else(|| of_url(&tracing.endpoint)));
     }
     if let Some(webhook) = &plan.webhook {
         let receiver = &webhook.spec.url;
-        allowed.extend(chosen(rules.webhooks.as_ref()).or_else(|| of_url(receiver)));
+        allowed.extend(chosen(rules.webhooks.as_ref()).or_else(|| of_tenants_url(receiver, own)));
     }
     allowed.extend(rules.others.iter().map(|other| rule(other, &["TCP"])));
     allowed
@@ -98,9 +108,45 @@ fn chosen(rules: Option<&Destination>) -> Option<NetworkPolicyEgressRule> {
 }
 
 fn of_url(url: &str) -> Option<NetworkPolicyEgressRule> {
-    let url = Url::parse(url).ok()?;
-    let port = url.port_or_known_default()?;
-    Some(of_host(&url.host()?.to_owned(), port.into()))
+    let (host, port) = host_of(url)?;
+    Some(of_host(&host, port.into()))
+}
+
+fn of_tenants_url(url: &str, own: &str) -> Option<NetworkPolicyEgressRule> {
+    let (host, port) = host_of(url)?;
+    of_tenant(&host, port, own)
+}
+
+/// The way to a host that a tenant named; `None` where it is for the class alone to allow it.
+fn of_tenant(host: &Host, port: u16, own: &str) -> Option<NetworkPolicyEgressRule> {
+    let port = i32::from(port);
+    match place(host, own) {
+        Place::OwnNamespace => Some(NetworkPolicyEgressRule {
+            ports: None,
+            to: Some(vec![own_namespace()]),
+        }),
+        Place::Address(address) => Some(NetworkPolicyEgressRule {
+            ports: Some(vec![tcp(port)]),
+            to: Some(vec![address_of(address)]),
+        }),
+        // A name may lead to a private address, whoever owns it.
+        Place::Name => Some(public(port)),
+        Place::Namespace(_) | Place::PrivateAddress(_) => None,
+    }
+}
+
+fn public(port: i32) -> NetworkPolicyEgressRule {
+    let block = |(cidr, except): (&str, Vec<String>)| NetworkPolicyPeer {
+        ip_block: Some(IPBlock {
+            cidr: cidr.into(),
+            except: Some(except),
+        }),
+        ..NetworkPolicyPeer::default()
+    };
+    NetworkPolicyEgressRule {
+        ports: Some(vec![tcp(port)]),
+        to: Some(public_ranges().map(block).into()),
+    }
 }
 
 /// A Service may send its callers to any port of its pods, and only they are seen by most of those
@@ -129,26 +175,27 @@ fn address_of(address: IpAddr) -> NetworkPolicyPeer {
     }
 }
 
-/// The namespace of `name.namespace.svc`, whatever the cluster's domain is; that of the gateway for
-/// a single word.
+fn own_namespace() -> NetworkPolicyPeer {
+    NetworkPolicyPeer {
+        pod_selector: Some(LabelSelector::default()),
+        ..NetworkPolicyPeer::default()
+    }
+}
+
 fn namespace_of(name: &str) -> Option<NetworkPolicyPeer> {
-    let labels: Vec<_> = name.trim_end_matches('.').split('.').collect();
-    match labels.as_slice() {
-        [_] => Some(NetworkPolicyPeer {
-            pod_selector: Some(LabelSelector::default()),
-            ..NetworkPolicyPeer::default()
-        }),
-        [_, namespace, "svc", ..] => Some(NetworkPolicyPeer {
+    match service_namespace(name) {
+        ServiceName::Single => Some(own_namespace()),
+        ServiceName::In(namespace) => Some(NetworkPolicyPeer {
             namespace_selector: Some(LabelSelector {
                 match_labels: Some(BTreeMap::from([(
                     "kubernetes.io/metadata.name".to_string(),
-                    (*namespace).to_string(),
+                    namespace.to_string(),
                 )])),
                 ..LabelSelector::default()
             }),
             ..NetworkPolicyPeer::default()
         }),
-        _ => None,
+        ServiceName::No => None,
     }
 }
 
@@ -212,5 +259,34 @@ mod tests {
             assert_eq!(found, expected, "{url}");
         }
         assert_eq!(of_url("no address"), None);
+    }
+    #[test]
+    fn a_tenant_opens_its_own_namespace_and_public_addresses() {
+        let own = json!({"to": [{"podSelector": {}}]});
+        let public = json!({
+            "to": [
+                {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8", "100.64.0.0/10",
+                    "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]}},
+                {"ipBlock": {"cidr": "::/0", "except": ["::1/128", "fc00::/7", "fe80::/10"]}},
+            ],
+            "ports": [{"protocol": "TCP", "port": 443}],
+        });
+        let address = json!({"to": [{"ipBlock": {"cidr": "8.8.8.8/32"}}],
+            "ports": [{"protocol": "TCP", "port": 8443}]});
+        for (url, expected) in [
+            ("http://keycloak:8080", own.clone()),
+            ("http://keycloak.tenant.svc:8080", own),
+            ("https://id.example.com", public.clone()),
+            // Completed by the cluster's DNS to a Service of another namespace, which this leaves out.
+            ("https://keycloak.auth", public),
+            ("https://8.8.8.8:8443", address),
+            ("https://keycloak.kube-system.svc", json!(null)),
+            ("https://10.0.0.7", json!(null)),
+            ("https://169.254.169.254", json!(null)),
+            ("https://[fd00::1]", json!(null)),
+        ] {
+            let found = serde_json::to_value(of_tenants_url(url, "tenant")).unwrap();
+            assert_eq!(found, expected, "{url}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Each wanted object, from a resource through the real validation, as a snapshot.
 
+use crds::conditions::Finding;
 use crds::{FileGateway, FileGatewayClass};
 
 use super::*;
@@ -128,6 +129,10 @@ fn plan(gateway: &str) -> Plan {
 }
 
 fn plan_of(gateway: &str, class: &str) -> Plan {
+    checked(gateway, class).unwrap()
+}
+
+fn checked(gateway: &str, class: &str) -> Result<Plan, Finding> {
     let gateway: FileGateway = serde_saphyr::from_str(gateway).unwrap();
     let class: FileGatewayClass = serde_saphyr::from_str(class).unwrap();
     let found = Dereferenced {
@@ -137,7 +142,7 @@ fn plan_of(gateway: &str, class: &str) -> Plan {
         ..Dereferenced::default()
     };
     let owner = Owner::of(&gateway).unwrap();
-    validate(&gateway, &owner, &found, "filegateway/gateway:0.1.0").unwrap()
+    validate(&gateway, &owner, &found, "filegateway/gateway:0.1.0")
 }
 
 fn restarts() -> Restarts {
@@ -223,12 +228,12 @@ fn what_pods_may_talk_to() {
 
 #[test]
 fn a_receiver_of_events_can_be_reached_and_its_secret_is_mounted() {
-    let webhooks = "  webhooks: {url: 'https://hooks.crm.svc/files', events: [file.ready, file.failed], \
+    let webhooks = "  webhooks: {url: 'https://hooks.tenant.svc/files', events: [file.ready, file.failed], \
                     secretRef: {name: crm, key: signing}}\n";
     let plan = plan(&format!("{GATEWAY}{webhooks}"));
     let data = config_map(&plan).data.unwrap();
     let variable = |name: &str| data[&format!("FILEGATEWAY_WEBHOOK_{name}")].clone();
-    assert_eq!(variable("URL"), "https://hooks.crm.svc/files");
+    assert_eq!(variable("URL"), "https://hooks.tenant.svc/files");
     assert_eq!(variable("EVENTS"), "file.ready,file.failed");
     assert_eq!(variable("PRIVATE_ADDRESSES"), "false");
     assert_eq!(variable("SECRET_FILE"), "/etc/filegateway/webhook/secret");
@@ -246,9 +251,70 @@ fn a_receiver_of_events_can_be_reached_and_its_secret_is_mounted() {
     let mount = mounts.iter().find(|mount| mount.name == "webhook").unwrap();
     assert_eq!(mount.mount_path, "/etc/filegateway/webhook");
     let egress = serde_json::to_value(network_policy(&plan).unwrap().spec.unwrap().egress);
-    let allowed = serde_json::json!({"to": [{"namespaceSelector":
-        {"matchLabels": {"kubernetes.io/metadata.name": "crm"}}}]});
+    let allowed = serde_json::json!({"to": [{"podSelector": {}}]});
     assert!(egress.unwrap().as_array().unwrap().contains(&allowed));
+}
+
+#[test]
+fn what_a_tenant_may_not_open_the_class_can() {
+    let webhooks = "  webhooks: {url: 'https://hooks.crm.svc', secretRef: {name: crm}}\n";
+    let asked = |field: &str, gateway: &str, egress: &str| {
+        let class = format!("{CLASS}  networkPolicy: {egress}\n");
+        let refused = checked(gateway, &class).unwrap_err();
+        assert_eq!(refused.reason, "NotAllowedByClass");
+        assert!(refused.message.starts_with(field), "{}", refused.message);
+        refused.message
+    };
+    let issuer = GATEWAY.replace("id.example.com", "keycloak.kube-system.svc");
+    let told = asked("spec.auth.issuer", &issuer, "{}");
+    assert!(told.contains("namespace kube-system") && told.contains("egress.issuer"));
+    let keys = GATEWAY.replace("audience", "jwksUrl: 'https://10.0.0.7/keys', audience");
+    let told = asked("spec.auth.jwksUrl", &keys, "{}");
+    assert!(told.contains("10.0.0.7"), "{told}");
+    let hooks = format!("{GATEWAY}{webhooks}");
+    let told = asked(
+        "spec.webhooks.url",
+        &hooks,
+        "{egress: {issuer: {ports: [443]}}}",
+    );
+    assert!(told.contains("egress.webhooks"), "{told}");
+
+    // Named by the class, that is the rule; without a policy there is none to open.
+    let to = "{to: [{namespaceSelector: {}}], ports: [8443]}";
+    let pinned = format!("{CLASS}  networkPolicy: {{egress: {{issuer: {to}, webhooks: {to}}}}}\n");
+    let rule = serde_json::json!({"to": [{"namespaceSelector": {}}],
+        "ports": [{"protocol": "TCP", "port": 8443}]});
+    for gateway in [&issuer, &keys, &hooks] {
+        let policy = network_policy(&plan_of(gateway, &pinned)).unwrap();
+        let egress = serde_json::to_value(policy.spec.unwrap().egress).unwrap();
+        assert!(egress.as_array().unwrap().contains(&rule), "{egress}");
+        plan_of(
+            gateway,
+            &format!("{CLASS}  networkPolicy: {{enabled: false}}\n"),
+        );
+    }
+}
+
+#[test]
+fn temporary_keys_of_aws_are_fetched_from_public_addresses() {
+    let class = KEYLESS_CLASS
+        .replace("      endpoint: https://sts.example.com\n", "")
+        .replace(
+            "https://s3.eu-central-1.amazonaws.com",
+            "https://s3.storage.svc",
+        );
+    let egress = network_policy(&plan_of(SQLITE, &class))
+        .unwrap()
+        .spec
+        .unwrap()
+        .egress
+        .unwrap();
+    let sts = serde_json::to_value(&egress[2]).unwrap();
+    assert_eq!(sts["to"][0]["ipBlock"]["cidr"], "0.0.0.0/0");
+    assert_eq!(
+        sts["ports"],
+        serde_json::json!([{"protocol": "TCP", "port": 443}])
+    );
 }
 
 #[test]
