@@ -122,6 +122,9 @@ async fn what_was_kept_is_taken_up_again() {
     let own = format!("postgres://{database}:anew@{server}");
     bed.apply_secret(&bed.namespace, "own", json!({"url": own}))
         .await;
+    let loopback = json!({"to": [{"ipBlock": {"cidr": "127.0.0.1/32"}}]});
+    bed.apply_class(json!({"networkPolicy": {"egress": {"database": loopback}}}))
+        .await;
     // Of another name, since nobody collects here what the first one owned.
     let again = json!({
         "bucket": {"name": bucket, "adopt": true},
