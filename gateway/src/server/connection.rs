@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
 use http::uri::Scheme;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -35,6 +36,8 @@ const CROWDED_REST: Duration = Duration::from_secs(1);
 pub(super) struct Orders {
     /// Changed when others wait for a place.
     pub(super) crowded: watch::Receiver<()>,
+    /// Told with each answer that no other is to follow.
+    pub(super) leave: CancellationToken,
     /// To be closed after the answer at work, if any.
     pub(super) close: CancellationToken,
     /// To be closed now.
@@ -63,6 +66,12 @@ impl Connection {
             limits,
             orders,
         } = self;
+        let Orders {
+            crowded,
+            leave,
+            close,
+            cut,
+        } = orders;
         if let Err(error) = limit_stall(&socket, limits.stall) {
             debug!(%error, "a connection was gone as soon as it came");
             return;
@@ -74,6 +83,7 @@ impl Connection {
             let answering = traffic.begin();
             let refused = traffic.refused();
             let endpoint = endpoint.clone();
+            let leave = leave.clone();
             let local = LocalAddr(local.clone());
             let remote = RemoteAddr(remote.into());
             async move {
@@ -85,7 +95,14 @@ impl Connection {
                         http::Response::<BoxBody>::from(response)
                     }
                 };
-                Ok::<_, Infallible>(response.map(|body| Counted::new(body, answering)))
+                let mut response = response.map(|body| Counted::new(body, answering));
+                // A client that is told so sends its next request elsewhere. One that is not may send it in
+                // the moment in which the connection is closed (RFC 9112, 9.6).
+                if leave.is_cancelled() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
+                Ok::<_, Infallible>(response)
             }
         });
         let mut builder = Builder::new();
@@ -95,7 +112,7 @@ impl Connection {
         let serving = async {
             tokio::select! {
                 outcome = connection.as_mut() => return outcome,
-                () = told(orders.crowded, orders.close) => connection.as_mut().graceful_shutdown(),
+                () = told(crowded, close) => connection.as_mut().graceful_shutdown(),
             }
             connection.as_mut().await
         };
@@ -105,7 +122,7 @@ impl Connection {
                     debug!(error = causes(&error), "a connection broke off");
                 }
             }
-            () = orders.cut.cancelled() => warn!("a request was cut off"),
+            () = cut.cancelled() => warn!("a request was cut off"),
         }
     }
 }

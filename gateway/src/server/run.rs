@@ -17,8 +17,8 @@ use super::connection::{Connection, Orders};
 use super::listener::accept;
 
 /// Serves `endpoint` on `listener` until `stop` is done. Then `stopping` is cancelled at once, for
-/// whoever reports readiness, connections are accepted for [`Limits::stop_delay`] longer, and what is
-/// at work may go on for [`Limits::stop`].
+/// whoever reports readiness, connections are accepted for [`Limits::stop_delay`] longer, each for one
+/// answer, and what is at work may go on for [`Limits::stop`].
 ///
 /// At the most connections, further ones wait to be accepted: those at rest are closed for them, and
 /// those at work when they have been answered.
@@ -58,6 +58,7 @@ pub async fn run(
             limits,
             orders: Orders {
                 crowded: slots.crowded.subscribe(),
+                leave: stopping.clone(),
                 close: close.clone(),
                 cut: cut.clone(),
             },

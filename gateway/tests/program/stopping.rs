@@ -68,11 +68,21 @@ async fn it_is_not_ready_at_once_and_still_answers_for_a_while() {
     let delay = [("FILEGATEWAY_SERVER_STOP_DELAY_SECONDS", "3")];
     let mut served = Served::start_with("info", &delay).await;
     let get = |path: &str| Client::new().get(format!("{}{path}", served.url)).send();
-    assert_eq!(get("/readyz").await.unwrap().status(), 200);
+    let told_to_leave = |answer: &Response| {
+        let value = answer.headers().get("connection");
+        value.is_some_and(|value| value == "close")
+    };
+    let ready = get("/readyz").await.unwrap();
+    assert_eq!(ready.status(), 200);
+    assert!(!told_to_leave(&ready));
     served.process.terminate();
     tokio::time::sleep(Duration::from_millis(500)).await;
     let ready = get("/readyz").await.unwrap();
     assert_eq!(ready.status(), 503);
+    assert!(
+        told_to_leave(&ready),
+        "the next request would meet the connection's end"
+    );
     let body: Value = ready.json().await.unwrap();
     assert_eq!(body["status"], "stopping");
     assert_eq!(get("/healthz").await.unwrap().status(), 200);
