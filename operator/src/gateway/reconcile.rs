@@ -69,7 +69,11 @@ async fn pass_over(
         // Somebody else's finalizer holds it; what was ours is gone.
         (true, false) => Provisioned::Settled(None),
         (true, true) => match cleanup(context, &gateway, &owner).await? {
-            Cleanup::Done => Provisioned::Settled(None),
+            Cleanup::Done => {
+                // No pass comes after the one that takes the finalizer off.
+                context.forget(&owner.uid);
+                Provisioned::Settled(None)
+            }
             Cleanup::Blocked => Provisioned::Failed,
             Cleanup::Unfinished => {
                 pass.ended(Outcome::Unsettled);
