@@ -5,7 +5,7 @@
 //! changed (a field left out is noticed this way); the comparison with the live object tells that
 //! somebody else has changed it. Server-side apply by itself would be idempotent, but a settled
 //! gateway would still cost a write call per child and pass. Reading the live object is left out, too,
-//! while a watch shows it as it was left.
+//! while a watch shows it as it was left, or shows none: then it is created, and by no means changed.
 
 use std::fmt::Debug;
 
@@ -22,6 +22,12 @@ use thiserror::Error;
 use crate::cluster::Cluster;
 use crate::meta::{APPLIED_ANNOTATION, MANAGER};
 use crate::quantity;
+
+/// A resource version that no object has: server-side apply creates the object with it, or else answers
+/// 409 Conflict.
+/// Source: <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>, where versions of
+/// objects are etcd's revisions, the first of which is that of the empty store.
+const NEVER: &str = "1";
 
 /// An object was not written.
 #[derive(Debug, Error)]
@@ -83,8 +89,7 @@ where
     apply_with(cluster, &api, &K::kind(&()), wanted, owned).await
 }
 
-/// [`apply`] without an answer, so that there is nothing to do while a watch shows the object as it was
-/// left.
+/// [`apply`] that has nothing to do, and no answer, while a watch shows the object as it was left.
 ///
 /// # Errors
 /// When a live object is not ours, or the API server refuses.
@@ -92,7 +97,7 @@ pub async fn settle<K>(
     cluster: Cluster<'_>,
     wanted: &K,
     owned: impl Fn(&ObjectMeta) -> bool,
-) -> Result<(), ApplyError>
+) -> Result<Option<K>, ApplyError>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -108,11 +113,11 @@ where
         .known
         .is_as_left(&kind, &namespace, name, &body.digest)
     {
-        return Ok(());
+        return Ok(None);
     }
     let api: Api<K> = Api::namespaced(cluster.client.clone(), &namespace);
-    write(cluster, &api, &kind, wanted, body, owned).await?;
-    Ok(())
+    let live = write(cluster, &api, &kind, wanted, body, owned).await?;
+    Ok(Some(live))
 }
 
 /// [`apply`] for kinds that are known at run time only: through `api`, which is of `kind`.
@@ -150,6 +155,30 @@ where
         name: name.clone(),
         source,
     };
+    let namespace = wanted.meta().namespace.clone().unwrap_or_default();
+    let patch = async |value: &Value| {
+        tracing::info!(
+            object.kind = kind,
+            object.name = name,
+            object.namespace = namespace,
+            "applying"
+        );
+        let parameters = PatchParams::apply(MANAGER).force();
+        api.patch(&name, &parameters, &Patch::Apply(value)).await
+    };
+    if cluster.known.is_absent(kind, &namespace, &name) {
+        let mut value = body.value.clone();
+        value["metadata"]["resourceVersion"] = NEVER.into();
+        match patch(&value).await {
+            Ok(written) => {
+                cluster.known.leave(kind, written.meta(), &body.digest);
+                return Ok(written);
+            }
+            // It is there after all.
+            Err(kube::Error::Api(status)) if status.code == 409 => {}
+            Err(error) => return Err(refused(error)),
+        }
+    }
     if let Some(live) = api.get_opt(&name).await.map_err(refused)? {
         if !owned(live.meta()) {
             return Err(ApplyError::NotOwned {
@@ -164,20 +193,7 @@ where
         // It keeps this write from a stranger's object that took the name in the meantime.
         body.value["metadata"]["uid"] = live.meta().uid.clone().into();
     }
-    tracing::info!(
-        object.kind = kind,
-        object.name = name,
-        object.namespace = wanted.meta().namespace,
-        "applying"
-    );
-    let written = api
-        .patch(
-            &name,
-            &PatchParams::apply(MANAGER).force(),
-            &Patch::Apply(&body.value),
-        )
-        .await
-        .map_err(refused)?;
+    let written = patch(&body.value).await.map_err(refused)?;
     cluster.known.leave(kind, written.meta(), &body.digest);
     Ok(written)
 }

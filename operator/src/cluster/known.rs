@@ -2,7 +2,7 @@
 //!
 //! An object that is as it was left need not be read, and one that a complete watch does not show need not
 //! be looked for. A watch is a moment late, which costs nothing: what it tells then wakes the gateway that
-//! the object belongs to. Before an object is written it is always read, though: another of that name
+//! the object belongs to. Before an object is changed it is always read, though: another of that name
 //! may have appeared just now.
 //!
 //! Kept are hashes alone, some 60 bytes for an object.
@@ -15,6 +15,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::runtime::watcher::Event;
+
+/// Annotations in which Kubernetes' own controller counts the revisions of a Deployment.
+const DEPLOYMENT_CONTROLLER: &str = "deployment.kubernetes.io/";
 
 /// Of every watched kind, by its name.
 #[derive(Debug, Default)]
@@ -33,6 +36,17 @@ struct Kind {
     left: HashMap<u64, Left>,
 }
 
+/// What a watch tells of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Nothing that this operator has not just written itself.
+    None,
+    /// Its status has changed and nothing else, where there is a generation to tell.
+    Status,
+    /// It has appeared, changed, or gone.
+    Object,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Left {
     version: u64,
@@ -40,34 +54,45 @@ struct Left {
 }
 
 impl Known {
-    /// Takes note of what a watch of all our objects of `kind` tells. Answers whether that is a change of an
-    /// object and not of its status alone.
-    pub fn note<K: Resource>(&self, kind: &str, event: &Event<K>) -> bool {
+    /// Takes note of what a watch of all our objects of `kind` tells.
+    pub fn note<K: Resource>(&self, kind: &str, event: &Event<K>) -> News {
         let mut kinds = self.lock();
         let kind = kinds.entry(kind.to_string()).or_default();
         match event {
             Event::Init => {
                 kind.complete = false;
                 kind.seen.clear();
-                false
+                News::None
             }
             Event::InitDone => {
                 kind.complete = true;
                 // What has gone in between was not told.
                 let seen = &kind.seen;
                 kind.left.retain(|object, _| seen.contains_key(object));
-                false
+                News::None
             }
-            Event::InitApply(object) | Event::Apply(object) => {
+            // Its status may have changed, too, while nobody watched.
+            Event::InitApply(object) => {
                 let meta = object.meta();
-                let version = self.version_of(meta);
-                kind.seen.insert(self.key_of(meta), version) != Some(version)
+                kind.seen.insert(self.key_of(meta), self.version_of(meta));
+                News::Object
+            }
+            Event::Apply(object) => {
+                let meta = object.meta();
+                let (key, version) = (self.key_of(meta), self.version_of(meta));
+                if kind.seen.insert(key, version) == Some(version) {
+                    return News::Status;
+                }
+                match kind.left.get(&key) {
+                    Some(left) if left.version == version => News::None,
+                    _ => News::Object,
+                }
             }
             Event::Delete(object) => {
                 let key = self.key_of(object.meta());
                 kind.seen.remove(&key);
                 kind.left.remove(&key);
-                true
+                News::Object
             }
         }
     }
@@ -143,7 +168,11 @@ impl Known {
         let owners = meta.owner_references.iter().flatten();
         let owners: Vec<&str> = owners.map(|owner| owner.uid.as_str()).collect();
         let said = (&meta.uid, meta.generation, version, owners);
-        let marks = (&meta.labels, &meta.annotations);
+        let annotations = meta.annotations.iter().flatten();
+        let annotations: Vec<_> = annotations
+            .filter(|(name, _)| !name.starts_with(DEPLOYMENT_CONTROLLER))
+            .collect();
+        let marks = (&meta.labels, annotations);
         self.hasher
             .hash_one((said, marks, meta.deletion_timestamp.is_some()))
     }
@@ -190,12 +219,13 @@ mod tests {
         known.leave(KIND, &map("files", "7").metadata, "a");
         assert!(!as_left(&known, "a"), "the watch shows nothing yet");
         let expected = known.expected(KIND, "acme", "files");
-        known.note(KIND, &Event::Apply(map("files", "7")));
+        let told = |version| known.note(KIND, &Event::Apply(map("files", version)));
+        assert_eq!(told("7"), News::None, "it was written here");
         assert!(as_left(&known, "a"));
         assert!(!as_left(&known, "b"), "something else is wanted");
         assert_eq!(known.seen(KIND, "acme", "files"), expected);
         assert!(!known.is_absent(KIND, "acme", "files"));
-        known.note(KIND, &Event::Apply(map("files", "8")));
+        assert_eq!(told("8"), News::Object);
         assert!(!as_left(&known, "a"), "somebody changed it");
         known.note(KIND, &Event::Delete(map("files", "9")));
         assert!(!as_left(&known, "a"));
@@ -240,10 +270,10 @@ mod tests {
             (news, known.seen("NetworkPolicy", "acme", "files"))
         };
         let (news, first) = version("1", 1, "x");
-        assert!(news);
-        assert_eq!(version("2", 1, "x"), (false, first));
+        assert_eq!(news, News::Object);
+        assert_eq!(version("2", 1, "x"), (News::Status, first));
         for changed in [version("3", 2, "x"), version("4", 1, "y")] {
-            assert!(changed.0);
+            assert_eq!(changed.0, News::Object);
             assert_ne!(changed.1, first);
         }
     }

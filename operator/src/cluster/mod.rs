@@ -1,11 +1,13 @@
 //! The API server, and what its watches have told: a pass asks it for nothing that is known already.
 
 mod known;
+mod rollouts;
 mod served;
 
 use kube::Client;
 
-pub use known::Known;
+pub use known::{Known, News};
+pub use rollouts::{Rollout, Rollouts};
 pub use served::Served;
 
 /// Both together, as long as a pass needs them.
@@ -15,6 +17,8 @@ pub struct Cluster<'a> {
     pub client: &'a Client,
     /// What its watches have told.
     pub known: &'a Known,
+    /// How Deployments do.
+    pub rollouts: &'a Rollouts,
     /// Which optional kinds it has.
     pub served: &'a Served,
 }

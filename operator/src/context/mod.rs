@@ -15,7 +15,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::Store;
 
 use crate::backoff::Backoff;
-use crate::cluster::{Cluster, Known, Served};
+use crate::cluster::{Cluster, Known, Rollouts, Served};
 use crate::config::Config;
 use crate::meta::MANAGER;
 use crate::metrics::Metrics;
@@ -47,6 +47,8 @@ pub struct Context {
     pub usage: Usage,
     /// What watches tell of the objects that gateways are made of.
     pub known: Known,
+    /// How gateways' Deployments do.
+    pub rollouts: Rollouts,
     /// Which optional kinds the cluster has.
     pub served: Served,
     /// What many gateways refer to, once the controllers run.
@@ -90,6 +92,7 @@ impl Context {
             backoff: Backoff::default(),
             usage: Usage::default(),
             known: Known::default(),
+            rollouts: Rollouts::default(),
             served: Served::default(),
             stores: OnceLock::new(),
             outside: Outside::default(),
@@ -106,6 +109,7 @@ impl Context {
         Cluster {
             client: &self.client,
             known: &self.known,
+            rollouts: &self.rollouts,
             served: &self.served,
         }
     }

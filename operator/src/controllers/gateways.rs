@@ -8,7 +8,6 @@ use std::time::Duration;
 use crds::{FileGateway, FileGatewayClass};
 use futures_util::TryStreamExt;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
     ConfigMap, Namespace, PersistentVolumeClaim, Secret, Service, ServiceAccount,
@@ -27,12 +26,12 @@ use super::classes::naming;
 use super::gather::{Patience, gathered};
 use super::watch::{
     Change, SECRET_FIELDS, api, changes_once_served, drift, drift_in_full, first_list, names,
-    namespaces, noted, own_secrets, watch,
+    namespaces, noted, own_secrets, rollouts, watch,
 };
 use crate::context::{Context, OWN_SECRETS, Stores};
 use crate::gateway::key_secret;
 use crate::health::Readiness;
-use crate::meta::{instance_of, managed_selector};
+use crate::meta::{FINALIZER, instance_of, managed_selector};
 use crate::optional::{HTTP_ROUTE, OptionalKind, POD_MONITOR, SERVICE_MONITOR};
 
 /// Reconciles at once: enough to hide the latency of a thousand gateways, few enough for the
@@ -104,7 +103,7 @@ fn around(
     let all_namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
     let (by_class, by_namespace, by_secret) = (store.clone(), store.clone(), store.clone());
     stream::select_all([
-        child(names::<Deployment>(context, managed()), owners),
+        child(rollouts(context, managed()), owners),
         child(names::<Service>(context, managed()), owners),
         child(names::<ServiceAccount>(context, managed()), owners),
         child(names::<ConfigMap>(context, managed()), owners),
@@ -227,8 +226,10 @@ fn owners(child: impl Resource) -> Vec<ObjectRef<FileGateway>> {
 /// What a reconcile depends on: not the status, which reconciles write themselves.
 fn relevant(gateway: &FileGateway) -> Option<u64> {
     let meta = &gateway.metadata;
+    // The first pass adds it and goes on: nobody has to look because of that.
+    let lost = gateway.status.is_some() && !gateway.finalizers().iter().any(|it| it == FINALIZER);
     let mut hasher = DefaultHasher::new();
-    (&meta.uid, meta.generation, &meta.finalizers).hash(&mut hasher);
+    (&meta.uid, meta.generation, lost).hash(&mut hasher);
     (&meta.annotations, meta.deletion_timestamp.is_some()).hash(&mut hasher);
     Some(hasher.finish())
 }
@@ -364,18 +365,31 @@ mod tests {
     }
 
     #[test]
+    fn a_finalizer_wakes_when_it_is_lost_and_not_when_it_is_added() {
+        let status = json!({"replicas": 1});
+        let finalizers = json!([FINALIZER]);
+        let held = seen(json!({"status": status, "finalizers": finalizers}));
+        assert_eq!(held, seen(json!({})));
+        assert_eq!(held, seen(json!({"finalizers": finalizers})));
+        assert_ne!(held, seen(json!({"status": status})));
+    }
+
+    #[test]
     fn a_status_wakes_nobody_and_the_rest_does() {
-        let before = seen(json!({}));
-        assert_eq!(seen(json!({"status": {"replicas": 2}})), before);
-        assert_eq!(seen(json!({"resourceVersion": "7"})), before);
+        let held = |mut change: Value| {
+            change["finalizers"] = json!([FINALIZER]);
+            seen(change)
+        };
+        let before = held(json!({}));
+        assert_eq!(held(json!({"status": {"replicas": 2}})), before);
+        assert_eq!(held(json!({"resourceVersion": "7"})), before);
         for change in [
             json!({"generation": 2}),
             json!({"uid": "other"}),
-            json!({"finalizers": ["filegateway.dev/finalizer"]}),
             json!({"annotations": {"filegateway.dev/release-external": "true"}}),
             json!({"deletionTimestamp": "2026-01-01T00:00:00Z"}),
         ] {
-            assert_ne!(seen(change.clone()), before, "{change}");
+            assert_ne!(held(change.clone()), before, "{change}");
         }
     }
 }

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
 
 use super::retry::Soon;
+use crate::cluster::News;
 use crate::context::Context;
 use crate::health::Readiness;
 use crate::optional::OptionalKind;
@@ -50,7 +52,7 @@ where
 pub struct Change<K> {
     /// The object.
     pub object: K,
-    /// Whether only its status changed, where there is a generation to tell.
+    /// Whether only its status changed, in a way that can wait.
     pub status: bool,
 }
 
@@ -91,10 +93,33 @@ pub fn noted<K: Resource + Send + Sync + 'static>(
     events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
 ) -> impl Stream<Item = Result<Change<K>, watcher::Error>> + Send + 'static {
     events.try_filter_map(move |event| {
-        let status = !context.known.note(&kind, &event);
-        let change = object(event).map(|object| Change { object, status });
-        std::future::ready(Ok(change))
+        let news = context.known.note(&kind, &event);
+        std::future::ready(Ok(change(news, event)))
     })
+}
+
+/// Deployments as they are, and then what becomes of them and of their pods. Passes get to know of it, too.
+pub fn rollouts(
+    context: &Arc<Context>,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<Change<Deployment>, watcher::Error>> + Send + 'static {
+    let events = watch(api::<Deployment>(context), config);
+    let context = context.clone();
+    events.try_filter_map(move |event| {
+        let news = context.known.note(&Deployment::kind(&()), &event);
+        let waited_for = context.rollouts.note(&event);
+        let news = if waited_for { News::Object } else { news };
+        std::future::ready(Ok(change(news, event)))
+    })
+}
+
+fn change<K>(news: News, event: watcher::Event<K>) -> Option<Change<K>> {
+    let status = match news {
+        News::None => return None,
+        News::Status => true,
+        News::Object => false,
+    };
+    object(event).map(|object| Change { object, status })
 }
 
 fn object<K>(event: watcher::Event<K>) -> Option<K> {

@@ -30,7 +30,10 @@ where
         + DeserializeOwned,
 {
     match wanted {
-        Some(wanted) => settle(cluster, &wanted, |live: &ObjectMeta| owner.owns(live)).await,
+        Some(wanted) => {
+            settle(cluster, &wanted, |live: &ObjectMeta| owner.owns(live)).await?;
+            Ok(())
+        }
         None => absent::<K>(cluster, owner, owner.name.clone()).await,
     }
 }

@@ -22,6 +22,7 @@ use super::steps::{Step, StepError, bucket, credentials, database, signing_key, 
 use super::update_status::{announce, conditions};
 use super::validate::{DatabasePlan, validate};
 use super::workload::{self, Workload};
+use crate::cluster::Rollout;
 use crate::context::Context;
 use crate::meta::{Owner, database_secret_name};
 use crate::outside::Found;
@@ -97,7 +98,10 @@ async fn refuse(
         .await
         .map_err(StepError::from)
         .map(|found| {
-            found.map(|(serve, worker)| workload::look(&owner.namespace, &serve, worker.as_ref()))
+            found.map(|(serve, worker)| {
+                let worker = worker.as_ref().map(Rollout::from);
+                workload::look(&owner.namespace, &Rollout::from(&serve), worker.as_ref())
+            })
         });
     let workload = outcome.note_workload(running)?;
     conclude(context, gateway, draft, &outcome, workload).await
@@ -287,8 +291,8 @@ async fn deploy(step: &Step<'_>, outcome: &Outcome) -> Result<Option<Workload>, 
         }
         _ => Ok(Some(workload::look(
             &owner.namespace,
-            &serve,
-            worker.as_ref(),
+            &Rollout::from(&serve),
+            worker.as_ref().map(Rollout::from).as_ref(),
         ))),
     }
 }

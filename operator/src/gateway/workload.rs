@@ -1,7 +1,7 @@
 //! Writes the objects inside the cluster and looks how the pods do.
 
 use crds::conditions::{Finding, WORKLOAD_AVAILABLE, reason};
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::Api;
@@ -11,7 +11,7 @@ use super::children::{absent, wanted_or_absent};
 use super::scaling;
 use super::validate::Plan;
 use crate::apply::{ApplyError, apply, remove, settle};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Rollout};
 use crate::meta::{Owner, worker_name};
 
 /// What the Deployments say.
@@ -50,22 +50,39 @@ pub async fn run(
     restarts: &Restarts,
 ) -> Result<Workload, ApplyError> {
     let owner = &plan.owner;
-    let ours = |live: &ObjectMeta| owner.owns(live);
     let autoscaler = build::autoscaler(plan);
     if autoscaler.is_some() {
         scaling::hand_over(cluster.client, owner).await?;
     }
     wanted_or_absent(cluster, owner, autoscaler).await?;
     wanted_or_absent(cluster, owner, build::disruption_budget(plan)).await?;
-    let serve = apply(cluster, &build::serve(plan, restarts), ours).await?;
+    let serve = roll_out(cluster, owner, &build::serve(plan, restarts)).await?;
     let worker = match build::worker(plan, restarts) {
-        Some(wanted) => Some(apply(cluster, &wanted, ours).await?),
+        Some(wanted) => Some(roll_out(cluster, owner, &wanted).await?),
         None => {
             absent::<Deployment>(cluster, owner, worker_name(&owner.name)).await?;
             None
         }
     };
     Ok(look(&plan.owner.namespace, &serve, worker.as_ref()))
+}
+
+/// Writes a Deployment if it has to be, and answers how it does.
+async fn roll_out(
+    cluster: Cluster<'_>,
+    owner: &Owner,
+    wanted: &Deployment,
+) -> Result<Rollout, ApplyError> {
+    let ours = |live: &ObjectMeta| owner.owns(live);
+    if let Some(live) = settle(cluster, wanted, ours).await? {
+        return Ok(Rollout::from(&live));
+    }
+    let name = wanted.metadata.name.as_deref().unwrap_or_default();
+    match cluster.rollouts.of(&owner.namespace, name) {
+        Some(known) => Ok(known),
+        // The watch has just begun anew.
+        None => Ok(Rollout::from(&apply(cluster, wanted, ours).await?)),
+    }
 }
 
 /// The gateway's Deployments as they are, when there is one that serves.
@@ -151,12 +168,11 @@ pub async fn stop(client: &Client, owner: &Owner) -> Result<(), kube::Error> {
     Ok(())
 }
 
-/// Sums up what the Deployments' status says.
-pub fn look(namespace: &str, serve: &Deployment, worker: Option<&Deployment>) -> Workload {
-    let status = serve.status.clone().unwrap_or_default();
+/// Sums up what the Deployments say.
+pub fn look(namespace: &str, serve: &Rollout, worker: Option<&Rollout>) -> Workload {
     let trouble = std::iter::once(serve)
         .chain(worker)
-        .find_map(|deployment| trouble(namespace, deployment));
+        .find_map(|rollout| trouble(namespace, rollout));
     Workload {
         finding: trouble.unwrap_or_else(|| {
             Finding::yes(
@@ -165,44 +181,26 @@ pub fn look(namespace: &str, serve: &Deployment, worker: Option<&Deployment>) ->
                 "enough gateway pods are available",
             )
         }),
-        replicas: status.replicas.unwrap_or(0),
-        ready_replicas: status.ready_replicas.unwrap_or(0),
+        replicas: serve.replicas,
+        ready_replicas: serve.ready_replicas,
     }
 }
 
-fn trouble(namespace: &str, deployment: &Deployment) -> Option<Finding> {
-    let name = deployment.metadata.name.as_deref().unwrap_or_default();
-    let status = deployment.status.clone().unwrap_or_default();
-    let conditions = status.conditions.unwrap_or_default();
-    let condition = |type_: &str| conditions.iter().find(|condition| condition.type_ == type_);
-    let has = |type_: &str, value: &str| {
-        condition(type_).is_some_and(|condition| condition.status == value)
-    };
-    let said = |type_: &str| {
-        condition(type_)
-            .and_then(|condition: &DeploymentCondition| condition.message.clone())
-            .unwrap_or_default()
-    };
-    let observed = status.observed_generation >= deployment.metadata.generation;
-    if observed && has("Available", "True") {
+fn trouble(namespace: &str, rollout: &Rollout) -> Option<Finding> {
+    if rollout.available {
         return None;
     }
+    let name = &rollout.name;
     let pods = format!("`kubectl -n {namespace} describe deployment {name}` says more");
-    let (reason, message) = if has("ReplicaFailure", "True") {
+    let (reason, message) = if let Some(why) = &rollout.replica_failure {
         (
             reason::REPLICA_FAILURE,
-            format!(
-                "Deployment {name} can't make its pods: {}",
-                said("ReplicaFailure")
-            ),
+            format!("Deployment {name} can't make its pods: {why}"),
         )
-    } else if has("Progressing", "False") {
+    } else if let Some(why) = &rollout.stuck {
         (
             reason::PROGRESS_DEADLINE_EXCEEDED,
-            format!(
-                "Deployment {name} makes no progress: {}; {pods}",
-                said("Progressing")
-            ),
+            format!("Deployment {name} makes no progress: {why}; {pods}"),
         )
     } else {
         (
@@ -235,16 +233,20 @@ mod tests {
         )
     }
 
+    fn seen(serve: &Deployment, worker: Option<&Deployment>) -> Workload {
+        look("a", &serve.into(), worker.map(Rollout::from).as_ref())
+    }
+
     #[test]
     fn both_deployments_have_to_be_available() {
         let waiting = deployment("files-worker", json!({}));
         assert_eq!(
-            look("a", &available("files"), Some(&available("files-worker")))
+            seen(&available("files"), Some(&available("files-worker")))
                 .finding
                 .status,
             Some(true)
         );
-        let half = look("a", &available("files"), Some(&waiting));
+        let half = seen(&available("files"), Some(&waiting));
         assert_eq!(half.finding.reason, reason::ROLLOUT_IN_PROGRESS);
         assert!(half.finding.message.contains("files-worker"), "{half:?}");
         assert_eq!((half.replicas, half.ready_replicas), (1, 1));
@@ -259,10 +261,10 @@ mod tests {
                     {"type": type_, "status": status, "message": "because"}]}),
             )
         };
-        let quota = look("a", &failing("ReplicaFailure", "True"), None).finding;
+        let quota = seen(&failing("ReplicaFailure", "True"), None).finding;
         assert_eq!(quota.reason, reason::REPLICA_FAILURE);
         assert!(quota.message.contains("because"));
-        let stuck = look("a", &failing("Progressing", "False"), None).finding;
+        let stuck = seen(&failing("Progressing", "False"), None).finding;
         assert_eq!(stuck.reason, reason::PROGRESS_DEADLINE_EXCEEDED);
     }
 
@@ -292,9 +294,6 @@ mod tests {
     fn an_old_observation_counts_for_nothing() {
         let mut old = available("files");
         old.metadata.generation = Some(3);
-        assert_eq!(
-            look("a", &old, None).finding.reason,
-            reason::ROLLOUT_IN_PROGRESS
-        );
+        assert_eq!(seen(&old, None).finding.reason, reason::ROLLOUT_IN_PROGRESS);
     }
 }

@@ -29,7 +29,7 @@ pub async fn ensure(
     step.intent_is_known().await?;
     let cluster = step.context.cluster();
     match settle(cluster, &wanted, |live| owner.marked(live)).await {
-        Ok(()) => {}
+        Ok(_) => {}
         Err(ApplyError::NotOwned { .. }) => {
             return Err(StepError::Refused {
                 reason: reason::DATABASE_OWNED_BY_OTHER,
