@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
+
+use crate::meta::{instance_of, worker_name};
 
 /// What a Deployment says of its pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,8 +56,8 @@ impl From<&Deployment> for Rollout {
 pub struct Rollouts(Mutex<HashMap<(String, String), Rollout>>);
 
 impl Rollouts {
-    /// Takes note of what the watch tells. Answers whether somebody waits for it: that pods are available
-    /// which were not, or are not any more.
+    /// Takes note of what the watch tells. Answers whether somebody waits for it: that the pods of all
+    /// Deployments of a gateway are available, or that some are not any more.
     pub fn note(&self, event: &Event<Deployment>) -> bool {
         let key = |deployment: &Deployment| {
             let namespace = deployment.namespace().unwrap_or_default();
@@ -69,8 +72,10 @@ impl Rollouts {
             Event::InitApply(deployment) | Event::Apply(deployment) => {
                 let rollout = Rollout::from(deployment);
                 let now = rollout.available;
-                let before = self.lock().insert(key(deployment), rollout);
-                before.is_some_and(|before| before.available) != now
+                let mut all = self.lock();
+                let before = all.insert(key(deployment), rollout);
+                let changed = before.is_some_and(|before| before.available) != now;
+                changed && (!now || others_available(&all, &deployment.metadata))
             }
             Event::Delete(deployment) => {
                 self.lock().remove(&key(deployment));
@@ -90,15 +95,31 @@ impl Rollouts {
     }
 }
 
+/// Whether the other Deployments of the gateway that one belongs to are available, as far as there are any.
+fn others_available(all: &HashMap<(String, String), Rollout>, one: &ObjectMeta) -> bool {
+    let namespace = one.namespace.clone().unwrap_or_default();
+    let gateway = instance_of(one).unwrap_or_default();
+    [gateway.to_string(), worker_name(gateway)]
+        .into_iter()
+        .filter_map(|name| all.get(&(namespace.clone(), name)))
+        .all(|rollout| rollout.available)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::meta::labels;
 
     fn deployment(available: &str, observed: i64) -> Deployment {
+        called("files", available, observed)
+    }
+
+    fn called(name: &str, available: &str, observed: i64) -> Deployment {
         serde_json::from_value(json!({
-            "metadata": {"name": "files", "namespace": "acme", "generation": 2},
+            "metadata": {
+                "name": name, "namespace": "acme", "generation": 2, "labels": labels("files", "")},
             "status": {"observedGeneration": observed, "replicas": 2, "readyReplicas": 1, "conditions": [
                 {"type": "Available", "status": available}]},
         }))
@@ -116,6 +137,17 @@ mod tests {
         assert!(!tell("True", 2));
         assert!(tell("False", 2), "pods are lost");
         assert!(rollouts.note(&Event::Delete(deployment("False", 2))));
+    }
+
+    #[test]
+    fn all_of_a_gateway_are_waited_for_together() {
+        let rollouts = Rollouts::default();
+        let tell = |name, available| rollouts.note(&Event::Apply(called(name, available, 2)));
+        assert!(!tell("files", "False") && !tell("files-worker", "False"));
+        assert!(!tell("files", "True"), "the worker comes up");
+        assert!(tell("files-worker", "True"));
+        assert!(tell("files-worker", "False"), "pods are lost");
+        assert!(!tell("other", "True"), "they are still lost");
     }
 
     #[test]
