@@ -7,7 +7,7 @@ mod served;
 use kube::Client;
 
 pub use known::{Known, News};
-pub use rollouts::{Rollout, Rollouts};
+pub use rollouts::{Rollout, Rollouts, Told};
 pub use served::Served;
 
 /// Both together, as long as a pass needs them.

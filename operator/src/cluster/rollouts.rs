@@ -51,14 +51,27 @@ impl From<&Deployment> for Rollout {
     }
 }
 
+/// What an event says of how a Deployment does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing that anybody is told.
+    Nothing,
+    /// It is on its way to be available.
+    Progress,
+    /// It is available, with another number of pods.
+    Scaled,
+    /// What is waited for: the pods of all Deployments of the gateway are available, or some are not any
+    /// more.
+    Turned,
+}
+
 /// Of all Deployments of gateways, by namespace and name.
 #[derive(Debug, Default)]
 pub struct Rollouts(Mutex<HashMap<(String, String), Rollout>>);
 
 impl Rollouts {
-    /// Takes note of what the watch tells. Answers whether somebody waits for it: that the pods of all
-    /// Deployments of a gateway are available, or that some are not any more.
-    pub fn note(&self, event: &Event<Deployment>) -> bool {
+    /// Takes note of what the watch tells of how a Deployment does.
+    pub fn note(&self, event: &Event<Deployment>) -> Told {
         let key = |deployment: &Deployment| {
             let namespace = deployment.namespace().unwrap_or_default();
             (namespace, deployment.name_any())
@@ -66,20 +79,27 @@ impl Rollouts {
         match event {
             Event::Init => {
                 self.lock().clear();
-                false
+                Told::Nothing
             }
-            Event::InitDone => false,
+            Event::InitDone => Told::Nothing,
             Event::InitApply(deployment) | Event::Apply(deployment) => {
-                let rollout = Rollout::from(deployment);
-                let now = rollout.available;
+                let now = Rollout::from(deployment);
                 let mut all = self.lock();
-                let before = all.insert(key(deployment), rollout);
-                let changed = before.is_some_and(|before| before.available) != now;
-                changed && (!now || others_available(&all, &deployment.metadata))
+                let before = all.insert(key(deployment), now.clone());
+                let before = before.unwrap_or_default();
+                if before.available != now.available {
+                    let all = !now.available || others_available(&all, &deployment.metadata);
+                    return if all { Told::Turned } else { Told::Progress };
+                }
+                match before == now {
+                    true => Told::Nothing,
+                    false if now.available => Told::Scaled,
+                    false => Told::Progress,
+                }
             }
             Event::Delete(deployment) => {
                 self.lock().remove(&key(deployment));
-                true
+                Told::Turned
             }
         }
     }
@@ -131,23 +151,29 @@ mod tests {
         let rollouts = Rollouts::default();
         let tell =
             |available, observed| rollouts.note(&Event::Apply(deployment(available, observed)));
-        assert!(!tell("False", 2), "pods come up");
-        assert!(!tell("True", 1), "those are the pods of before");
-        assert!(tell("True", 2));
-        assert!(!tell("True", 2));
-        assert!(tell("False", 2), "pods are lost");
-        assert!(rollouts.note(&Event::Delete(deployment("False", 2))));
+        assert_eq!(tell("False", 2), Told::Progress, "pods come up");
+        let former = tell("True", 1);
+        assert_eq!(former, Told::Nothing, "those are the pods of before");
+        assert_eq!(tell("True", 2), Told::Turned);
+        assert_eq!(tell("True", 2), Told::Nothing);
+        let mut scaled = deployment("True", 2);
+        scaled.status.as_mut().unwrap().ready_replicas = Some(2);
+        assert_eq!(rollouts.note(&Event::Apply(scaled)), Told::Scaled);
+        assert_eq!(tell("False", 2), Told::Turned, "pods are lost");
+        let deleted = Event::Delete(deployment("False", 2));
+        assert_eq!(rollouts.note(&deleted), Told::Turned);
     }
 
     #[test]
     fn all_of_a_gateway_are_waited_for_together() {
         let rollouts = Rollouts::default();
         let tell = |name, available| rollouts.note(&Event::Apply(called(name, available, 2)));
-        assert!(!tell("files", "False") && !tell("files-worker", "False"));
-        assert!(!tell("files", "True"), "the worker comes up");
-        assert!(tell("files-worker", "True"));
-        assert!(tell("files-worker", "False"), "pods are lost");
-        assert!(!tell("other", "True"), "they are still lost");
+        for name in ["files", "files-worker"] {
+            assert_eq!(tell(name, "False"), Told::Progress);
+        }
+        assert_eq!(tell("files", "True"), Told::Progress, "its worker comes up");
+        assert_eq!(tell("files-worker", "True"), Told::Turned);
+        assert_eq!(tell("files-worker", "False"), Told::Turned, "pods are lost");
     }
 
     #[test]

@@ -3,7 +3,6 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crds::{FileGateway, FileGatewayClass};
 use futures_util::TryStreamExt;
@@ -23,7 +22,7 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, predicates, watcher};
 
 use super::classes::naming;
-use super::gather::{Patience, gathered};
+use super::gather::{Patience, TOGETHER, gathered};
 use super::watch::{
     Change, SECRET_FIELDS, api, changes_once_served, drift, drift_in_full, first_list, names,
     namespaces, noted, own_secrets, rollouts, watch,
@@ -37,17 +36,6 @@ use crate::optional::{HTTP_ROUTE, OptionalKind, POD_MONITOR, SERVICE_MONITOR};
 /// Reconciles at once: enough to hide the latency of a thousand gateways, few enough for the
 /// servers behind them.
 const CONCURRENCY: u16 = 16;
-/// One change makes several events; they are answered together.
-const PATIENCE: Patience = Patience {
-    quiet: Duration::from_millis(300),
-    most: Duration::from_secs(1),
-};
-/// Pods that come up are told of in many steps, of which the last is the one that matters.
-const FOR_PODS: Patience = Patience {
-    quiet: Duration::from_secs(1),
-    most: Duration::from_secs(2),
-};
-
 /// The controller of FileGateways.
 pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<FileGateway> {
     let (store, writer) = reflector::store();
@@ -95,7 +83,13 @@ fn around(
     let watched = context.config.watch_namespace.as_ref();
     let apart = watched.is_some_and(|watched| *watched != operator_namespace);
     let own_secrets = if apart {
-        noted(context.clone(), OWN_SECRETS.into(), own_secrets(context)).left_stream()
+        noted(
+            context.clone(),
+            OWN_SECRETS.into(),
+            None,
+            own_secrets(context),
+        )
+        .left_stream()
     } else {
         stream::empty().right_stream()
     };
@@ -162,13 +156,13 @@ fn optional(
     let all = store.clone();
     let changes = changes_once_served(context, kind, managed);
     let changes = changes.map_ok(move |change| match change {
-        Some(Change { object, status }) => Change {
+        Some(Change { object, patience }) => Change {
             object: labelled(object).into_iter().collect(),
-            status,
+            patience,
         },
         None => Change {
             object: select(&all, |_| true),
-            status: false,
+            patience: TOGETHER,
         },
     });
     child(changes, |found| found)
@@ -189,12 +183,12 @@ where
 {
     let changes = changes.map_ok(|object| Change {
         object,
-        status: false,
+        patience: TOGETHER,
     });
     child(changes, of)
 }
 
-/// The same for objects of gateways, whose status can wait.
+/// The same for changes that can wait in different ways.
 fn child<T, I>(
     changes: impl Stream<Item = Result<Change<T>, watcher::Error>> + Send + 'static,
     of: impl Fn(T) -> I + Send + 'static,
@@ -206,8 +200,7 @@ where
 {
     changes
         .filter_map(|change| std::future::ready(change.ok()))
-        .flat_map(move |Change { object, status }| {
-            let patience = if status { FOR_PODS } else { PATIENCE };
+        .flat_map(move |Change { object, patience }| {
             let found = of(object).into_iter();
             stream::iter(found.map(move |gateway| (gateway, patience)))
         })

@@ -22,6 +22,24 @@ pub struct Patience {
     pub most: Duration,
 }
 
+/// One change makes several events; they are answered together.
+pub const TOGETHER: Patience = Patience {
+    quiet: Duration::from_millis(300),
+    most: Duration::from_secs(1),
+};
+
+/// A status is told of in several steps, of which the last is the one that matters.
+pub const STATUS: Patience = Patience {
+    quiet: Duration::from_secs(1),
+    most: Duration::from_secs(2),
+};
+
+/// Pods come up as fast as they can, and the end of it is told apart.
+pub const PROGRESS: Patience = Patience {
+    quiet: Duration::from_secs(5),
+    most: Duration::from_secs(10),
+};
+
 /// Each of `changes` once it was quiet about it, or has waited for too long.
 pub fn gathered<T>(
     changes: impl Stream<Item = (T, Patience)> + Send + 'static,

@@ -14,8 +14,9 @@ use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
 
+use super::gather::{PROGRESS, Patience, STATUS, TOGETHER};
 use super::retry::Soon;
-use crate::cluster::News;
+use crate::cluster::{News, Told};
 use crate::context::Context;
 use crate::health::Readiness;
 use crate::optional::OptionalKind;
@@ -23,6 +24,9 @@ use crate::optional::OptionalKind;
 /// What the operator is not interested in, and what there is most of.
 pub const SECRET_FIELDS: &str =
     "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token,type!=kubernetes.io/tls";
+
+/// Objects asked for at once at the start of a watch. Those of a page are in memory together.
+const PAGE: u32 = 100;
 
 /// How often a kind that the cluster does not have is looked for.
 const MISSING_KIND: Duration = Duration::from_secs(30);
@@ -39,7 +43,7 @@ pub fn watch<K>(
 where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
 {
-    let watched = watcher(api, config).backoff(Soon::default());
+    let watched = watcher(api, config.page_size(PAGE)).backoff(Soon::default());
     watched.filter(|event| {
         if let Err(error) = event {
             tracing::warn!(%error, "a watch broke; it is started again");
@@ -52,8 +56,8 @@ where
 pub struct Change<K> {
     /// The object.
     pub object: K,
-    /// Whether only its status changed, in a way that can wait.
-    pub status: bool,
+    /// How long more changes are waited for.
+    pub patience: Patience,
 }
 
 /// Every object of a kind in the watched part of the cluster as it is, and then what becomes of it: names,
@@ -71,7 +75,8 @@ where
         + 'static,
 {
     let events = watch(api::<PartialObjectMeta<K>>(context), config);
-    noted(context.clone(), K::kind(&()).into_owned(), events)
+    let kind = K::kind(&()).into_owned();
+    noted(context.clone(), kind, Some(STATUS), events)
 }
 
 /// The Secrets in the operator's own namespace, where those of classes are.
@@ -86,15 +91,21 @@ pub fn own_secrets(
     )
 }
 
-/// The objects of `events`, of which passes get to know as well: by `kind`.
+/// The objects of `events`, of which passes get to know as well: by `kind`. Where `status` is nothing,
+/// changes of a status alone are left out.
 pub fn noted<K: Resource + Send + Sync + 'static>(
     context: Arc<Context>,
     kind: String,
+    status: Option<Patience>,
     events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
 ) -> impl Stream<Item = Result<Change<K>, watcher::Error>> + Send + 'static {
     events.try_filter_map(move |event| {
-        let news = context.known.note(&kind, &event);
-        std::future::ready(Ok(change(news, event)))
+        let patience = match context.known.note(&kind, &event) {
+            News::None => None,
+            News::Status => status,
+            News::Object => Some(TOGETHER),
+        };
+        std::future::ready(Ok(change(patience, event)))
     })
 }
 
@@ -107,19 +118,20 @@ pub fn rollouts(
     let context = context.clone();
     events.try_filter_map(move |event| {
         let news = context.known.note(&Deployment::kind(&()), &event);
-        let waited_for = context.rollouts.note(&event);
-        let news = if waited_for { News::Object } else { news };
-        std::future::ready(Ok(change(news, event)))
+        let told = context.rollouts.note(&event);
+        let patience = match (news, told) {
+            (News::Object, _) | (_, Told::Turned) => Some(TOGETHER),
+            (_, Told::Scaled) => Some(STATUS),
+            (_, Told::Progress) => Some(PROGRESS),
+            (News::None | News::Status, Told::Nothing) => None,
+        };
+        std::future::ready(Ok(change(patience, event)))
     })
 }
 
-fn change<K>(news: News, event: watcher::Event<K>) -> Option<Change<K>> {
-    let status = match news {
-        News::None => return None,
-        News::Status => true,
-        News::Object => false,
-    };
-    object(event).map(|object| Change { object, status })
+fn change<K>(patience: Option<Patience>, event: watcher::Event<K>) -> Option<Change<K>> {
+    let patience = patience?;
+    object(event).map(|object| Change { object, patience })
 }
 
 fn object<K>(event: watcher::Event<K>) -> Option<K> {
@@ -144,7 +156,8 @@ where
         + Sync
         + 'static,
 {
-    names(context, config).try_filter(|change| std::future::ready(!change.status))
+    let events = watch(api::<PartialObjectMeta<K>>(context), config);
+    noted(context.clone(), K::kind(&()).into_owned(), None, events)
 }
 
 /// The same of a kind that has no generation: its objects are looked at whole.
@@ -169,11 +182,9 @@ where
     let events = watch(api::<K>(&context), config);
     events.try_filter_map(move |event| {
         context.known.note(&K::kind(&()), &event);
+        let patience = TOGETHER;
         let object = seen.news(event);
-        let change = object.map(|object| Change {
-            object,
-            status: false,
-        });
+        let change = object.map(|object| Change { object, patience });
         std::future::ready(Ok(change))
     })
 }
@@ -202,7 +213,7 @@ pub fn changes_once_served(
             tokio::time::sleep(MISSING_KIND).await;
         }
     };
-    let changes = noted(context, kind.kind.into(), watch(api, config)).map_ok(Some);
+    let changes = noted(context, kind.kind.into(), Some(STATUS), watch(api, config)).map_ok(Some);
     stream::once(served).chain(changes)
 }
 
