@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition, DeploymentStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
@@ -19,6 +19,8 @@ pub struct Rollout {
     pub replicas: i32,
     /// Those of them that are ready.
     pub ready_replicas: i32,
+    /// Those of them that are as is wanted now.
+    pub updated_replicas: i32,
     /// Whether there are enough pods of what is wanted now; an observation of an older generation does not
     /// count.
     pub available: bool,
@@ -39,10 +41,12 @@ impl From<&Deployment> for Rollout {
                 .map(|found: &DeploymentCondition| found.message.clone().unwrap_or_default())
         };
         let observed = status.and_then(|status| status.observed_generation);
+        let count = |of: fn(&DeploymentStatus) -> Option<i32>| status.and_then(of).unwrap_or(0);
         Self {
             name: deployment.name_any(),
-            replicas: status.and_then(|status| status.replicas).unwrap_or(0),
-            ready_replicas: status.and_then(|status| status.ready_replicas).unwrap_or(0),
+            replicas: count(|status| status.replicas),
+            ready_replicas: count(|status| status.ready_replicas),
+            updated_replicas: count(|status| status.updated_replicas),
             available: observed >= deployment.metadata.generation
                 && said("Available", "True").is_some(),
             replica_failure: said("ReplicaFailure", "True"),
