@@ -8,11 +8,11 @@ use operator::context::Context;
 use operator::meta::{NAME_MARK, NAMESPACE_MARK, OWNER_MARK, Owner};
 use operator::metrics::Metrics;
 use operator::remote::iam::Iam;
+use operator::remote::policy;
 use operator::remote::postgres::{Admin, Login};
 use operator::remote::s3::{S3, Tags};
 use operator::sensitive::Sensitive;
 use operator::{Config, names};
-use serde_json::json;
 
 use crate::field::SYSTEM;
 
@@ -76,11 +76,8 @@ impl Calls {
         let path = format!("/filegateway/{}/", owner.uid);
         self.iam.create_user(&user, &path).await?;
         self.iam.policy(&user, "bucket").await?;
-        let arn = format!("arn:aws:s3:::{user}");
-        let policy = json!({"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Action": "s3:*", "Resource": [arn, format!("{arn}/*")]},
-            {"Effect": "Deny", "Action": "s3:DeleteBucket", "Resource": arn},
-        ]});
+        let bucket = names::bucket(&owner.namespace, &owner.name, &owner.uid);
+        let policy = policy::of_bucket(&bucket);
         self.iam
             .set_policy(&user, "bucket", &policy.to_string())
             .await?;

@@ -5,6 +5,7 @@ mod aws;
 mod error;
 pub mod iam;
 mod metered;
+pub mod policy;
 pub mod postgres;
 pub mod s3;
 pub mod scram;

@@ -37,12 +37,12 @@ async fn bucket_of(bed: &Bed, name: &str) -> String {
     bed.status(name).await.bucket.unwrap().name
 }
 
-async fn versioning(client: &Client, bucket: &str) -> Option<BucketVersioningStatus> {
+pub async fn versioning(client: &Client, bucket: &str) -> Option<BucketVersioningStatus> {
     let call = client.get_bucket_versioning().bucket(bucket).send().await;
     call.unwrap().status
 }
 
-async fn cors(client: &Client, bucket: &str) -> Vec<CorsRule> {
+pub async fn cors(client: &Client, bucket: &str) -> Vec<CorsRule> {
     match client.get_bucket_cors().bucket(bucket).send().await {
         Ok(answer) => answer.cors_rules.unwrap_or_default(),
         Err(_) => Vec::new(),

@@ -10,7 +10,7 @@ use crate::backends::{get, iam_admin, put, s3, user_exists, variable};
 use crate::bed::{Bed, SYSTEM};
 
 /// A key of a user that an administrator has made for `bucket`.
-async fn key_for(bucket: &str) -> AccessKey {
+pub async fn key_for(bucket: &str) -> AccessKey {
     let iam = iam_admin();
     let user = format!("by-hand-{:08x}", rand::random::<u32>());
     iam.create_user().user_name(&user).send().await.unwrap();
@@ -32,11 +32,11 @@ async fn key_for(bucket: &str) -> AccessKey {
     made.unwrap().access_key.unwrap()
 }
 
-fn data(key: &AccessKey) -> Value {
+pub fn data(key: &AccessKey) -> Value {
     json!({"access-key-id": key.access_key_id, "secret-access-key": key.secret_access_key})
 }
 
-fn of_secrets() -> Value {
+pub fn of_secrets() -> Value {
     json!({"credentials": {"type": "Secret", "secret": {"prefix": "keys"}}})
 }
 

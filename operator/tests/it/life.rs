@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_iam::types::StatusType;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::backends::{iam_admin, postgres, postgres_admin, put, s3, s3_admin};
@@ -24,6 +24,8 @@ pub struct Inventory {
     pub databases: BTreeSet<String>,
     /// And whether each may log in.
     pub roles: BTreeMap<String, bool>,
+    /// But for those that are being deleted: a finalizer of Kubernetes' own holds them.
+    pub volumes: BTreeSet<String>,
 }
 
 pub async fn inventory(bed: &Bed, name: &str, owner: &str) -> Inventory {
@@ -59,7 +61,13 @@ pub async fn inventory(bed: &Bed, name: &str, owner: &str) -> Inventory {
     .fetch_all(&mut admin)
     .await
     .unwrap();
+    let claims = bed.api::<PersistentVolumeClaim>();
+    let claims = claims.list(&ListParams::default()).await.unwrap();
+    let claims = claims
+        .iter()
+        .filter(|claim| claim.metadata.deletion_timestamp.is_none());
     Inventory {
+        volumes: claims.map(ResourceExt::name_any).collect(),
         buckets: buckets.filter(|name| name.contains(&readable)).collect(),
         users,
         keys,
@@ -73,6 +81,7 @@ pub async fn complete(bed: &Bed, name: &str, found: &Inventory) {
     assert_eq!(found.buckets.len(), 1, "{found:?}");
     assert_eq!(found.users.len(), 1, "{found:?}");
     assert_eq!(found.databases.len(), 1, "{found:?}");
+    assert!(found.volumes.is_empty(), "{found:?}");
     let secrets = bed.versions::<Secret>().await.into_keys();
     let prefix = format!("Secret/{name}-");
     let secrets: Vec<String> = secrets.filter(|key| key.starts_with(&prefix)).collect();
@@ -104,29 +113,27 @@ pub async fn ask_for_rotation(bed: &Bed, name: &str, value: &str) {
     bed.patch(name, patch).await.unwrap();
 }
 
-/// Waits until all three were answered and nothing of the former keys is left.
+/// Waits until all that there are of the three were answered and nothing of the former keys is left.
 pub async fn rotated(bed: &Bed, name: &str, value: &str) {
-    bed.until(
+    bed.at_last(
         &format!("{name}: rotated as asked by {value}"),
         async || {
             retire_signing_key(bed, name).await;
             let status = bed.status(name).await;
             let rotations = status.rotations?;
-            let answered = [
-                rotations.signing_key?.request?,
-                rotations.access_key?.request?,
-                rotations.database_password?.request?,
-            ];
-            let settled = [
-                ("SigningKeyReady", "Current"),
-                ("CredentialsReady", "Issued"),
-                ("DatabaseReady", "Created"),
-            ]
-            .iter()
-            .all(|(type_, reason)| {
+            let mut answered = vec![rotations.signing_key?.request?];
+            let others = [rotations.access_key, rotations.database_password];
+            for rotation in others.into_iter().flatten() {
+                answered.push(rotation.request?);
+            }
+            let settled = |type_: &str| {
                 let mut all = status.conditions.iter();
-                all.any(|c| c.type_ == *type_ && c.status == "True" && c.reason == *reason)
-            });
+                let found = all.find(|c| c.type_ == type_);
+                found.is_some_and(|c| c.status == "True" && c.reason != "RotationInProgress")
+            };
+            let settled = ["SigningKeyReady", "CredentialsReady", "DatabaseReady"]
+                .into_iter()
+                .all(settled);
             (settled && answered.iter().all(|request| request == value)).then_some(())
         },
     )

@@ -48,6 +48,11 @@ impl Bed {
         let found = self
             .until(deployment, async || api.get_opt(deployment).await.unwrap())
             .await;
+        self.say_available(&found).await.unwrap();
+    }
+
+    /// Says that the pods of a Deployment as it was `found` run.
+    async fn say_available(&self, found: &Deployment) -> Result<Deployment, kube::Error> {
         let replicas = found.spec.as_ref().unwrap().replicas;
         let status = json!({"status": {
             "observedGeneration": found.metadata.generation,
@@ -57,9 +62,25 @@ impl Bed {
             "availableReplicas": replicas,
             "conditions": [{"type": "Available", "status": "True", "reason": "Simulated"}],
         }});
-        api.patch_status(deployment, &PatchParams::default(), &Patch::Merge(&status))
+        let name = found.metadata.name.as_deref().unwrap();
+        self.api::<Deployment>()
+            .patch_status(name, &PatchParams::default(), &Patch::Merge(&status))
             .await
-            .unwrap();
+    }
+
+    /// Says so of every Deployment, for as long as it is polled.
+    pub async fn all_pods_available(&self) {
+        let api = self.api::<Deployment>();
+        loop {
+            for found in api.list(&ListParams::default()).await.unwrap() {
+                let seen = found.status.as_ref().and_then(|s| s.observed_generation);
+                if seen != found.metadata.generation {
+                    // It may be gone by now.
+                    let _ = self.say_available(&found).await;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Waits until `name` is ready, simulating its pods.
@@ -78,6 +99,14 @@ impl Bed {
     /// Waits for `look` to find something.
     pub async fn until<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
         match within(what, PATIENCE, look).await {
+            Ok(found) => found,
+            Err(what) => panic!("{what}"),
+        }
+    }
+
+    /// Waits for `look` to find something, of an operator that is killed again and again.
+    pub async fn at_last<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+        match within(what, LONG_PATIENCE, look).await {
             Ok(found) => found,
             Err(what) => panic!("{what}"),
         }

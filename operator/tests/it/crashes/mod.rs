@@ -3,11 +3,16 @@
 //!
 //! One life is lived without a crash, and tells the steps. Then each step gets a life of its own, in which the
 //! operator is killed twice: before the step, and, when it comes to it again, after the server has done its
-//! part and before the operator knows.
+//! part and before the operator knows. What that life does not have, others do (`second`).
 
+mod adopted;
+mod emptied;
 mod live;
+mod part;
 mod process;
+mod second;
 mod steps;
+mod ways;
 
 use std::net::SocketAddr;
 use std::process::Stdio;

@@ -31,9 +31,19 @@ struct State {
     /// How often each write was seen.
     counts: BTreeMap<String, usize>,
     steps: Vec<Step>,
-    /// Where it is killed next.
-    fault: Option<(Step, Moment)>,
+    fault: Fault,
     kills: usize,
+    /// How often the S3 server was asked for anything.
+    looks: usize,
+}
+
+/// Where it is killed next.
+enum Fault {
+    Nowhere,
+    /// At this step, and then at the next of the same name.
+    At(Step, Moment),
+    /// At every step: before the first of a name, and after the second. When it was last, by name.
+    Everywhere(BTreeMap<String, Moment>),
 }
 
 impl Process {
@@ -73,8 +83,9 @@ impl Process {
             child,
             counts: BTreeMap::new(),
             steps: Vec::new(),
-            fault: fatal.map(|step| (step, Moment::Before)),
+            fault: fatal.map_or(Fault::Nowhere, |step| Fault::At(step, Moment::Before)),
             kills: 0,
+            looks: 0,
         }));
         for (proxy, protocol) in [
             (&api, Protocol::Kubernetes),
@@ -103,6 +114,44 @@ impl Process {
     pub fn kills(&self) -> usize {
         self.state.lock().unwrap().kills
     }
+
+    /// From now on it is killed at every step, before it and after it.
+    pub fn strike_everywhere(&self) {
+        self.state.lock().unwrap().fault = Fault::Everywhere(BTreeMap::new());
+    }
+
+    /// The steps at which it was killed since then, and when it was last.
+    pub fn struck(&self) -> BTreeMap<String, Moment> {
+        match &self.state.lock().unwrap().fault {
+            Fault::Everywhere(struck) => struck.clone(),
+            _ => BTreeMap::new(),
+        }
+    }
+
+    /// How often it, or one before it, has asked the S3 server for anything.
+    pub fn looks(&self) -> usize {
+        self.state.lock().unwrap().looks
+    }
+
+    /// From now on it is left alone.
+    pub fn spare(&self) {
+        self.state.lock().unwrap().fault = Fault::Nowhere;
+    }
+
+    /// Another one in its place, that knows nothing of what the former did.
+    pub fn start_again(&self) {
+        self.state.lock().unwrap().replace();
+    }
+}
+
+impl State {
+    /// `Child::kill` is SIGKILL.
+    fn replace(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.kills += 1;
+        self.child = spawn(&mut self.command, &self.namespace, self.kills);
+    }
 }
 
 impl Drop for Process {
@@ -129,8 +178,11 @@ struct Wire {
 
 impl Witness for Wire {
     fn sees(&self, bytes: &[u8]) -> Option<Moment> {
-        let what = self.protocol.write(bytes)?;
         let mut state = self.state.lock().unwrap();
+        if matches!(self.protocol, Protocol::S3) {
+            state.looks += 1;
+        }
+        let what = self.protocol.write(bytes)?;
         let count = state.counts.entry(what.clone()).or_default();
         *count += 1;
         let step = Step {
@@ -138,31 +190,31 @@ impl Witness for Wire {
             occurrence: *count,
         };
         state.steps.push(step.clone());
-        match &state.fault {
-            Some((fatal, moment)) if *fatal == step => Some(*moment),
-            _ => None,
+        match &mut state.fault {
+            Fault::Nowhere => None,
+            Fault::At(fatal, moment) => (*fatal == step).then_some(*moment),
+            Fault::Everywhere(struck) => {
+                let next = match struck.get(&step.what) {
+                    None => Moment::Before,
+                    Some(Moment::Before) => Moment::After,
+                    Some(Moment::After) => return None,
+                };
+                struck.insert(step.what, next);
+                Some(next)
+            }
         }
     }
 
-    /// `Child::kill` is SIGKILL.
     fn strikes(&self) {
         let mut state = self.state.lock().unwrap();
-        state.child.kill().unwrap();
-        state.child.wait().unwrap();
-        state.kills += 1;
-        let State {
-            command,
-            namespace,
-            kills,
-            ..
-        } = &mut *state;
-        state.child = spawn(command, namespace, *kills);
-        state.fault = match state.fault.take() {
-            Some((mut step, Moment::Before)) => {
+        state.replace();
+        match &mut state.fault {
+            Fault::At(step, moment @ Moment::Before) => {
                 step.occurrence += 1;
-                Some((step, Moment::After))
+                *moment = Moment::After;
             }
-            _ => None,
-        };
+            Fault::At(..) => state.fault = Fault::Nowhere,
+            Fault::Nowhere | Fault::Everywhere(_) => {}
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use crds::ClassSnapshot;
 use crds::conditions::{CREDENTIALS_READY, Finding, reason};
 use k8s_openapi::jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{ID, SECRET, spread};
 use crate::context::Context;
@@ -22,8 +22,8 @@ use crate::gateway::steps::rotation::{Progress, Rotated, Stage, now};
 use crate::gateway::steps::{Fate, Step, StepError};
 use crate::gateway::workload;
 use crate::meta::{Owner, s3_secret_name};
-use crate::remote::AccessKey;
 use crate::remote::iam::Iam;
+use crate::remote::{AccessKey, policy};
 use crate::secrets::{self, Owned};
 use crate::sensitive::Sensitive;
 
@@ -31,28 +31,6 @@ use crate::sensitive::Sensitive;
 const POLICY: &str = "bucket";
 /// AWS allows two keys per user, and so do servers like it.
 const MOST_KEYS: usize = 2;
-/// HeadBucket and ListObjectsV2 (ListBucket), ListMultipartUploads; clients ask where a bucket is.
-const ON_BUCKET: [&str; 3] = [
-    "s3:GetBucketLocation",
-    "s3:ListBucket",
-    "s3:ListBucketMultipartUploads",
-];
-/// GetObject and HeadObject, PutObject and the calls of an upload in parts, DeleteObject.
-const ON_OBJECTS: [&str; 5] = [
-    "s3:AbortMultipartUpload",
-    "s3:DeleteObject",
-    "s3:GetObject",
-    "s3:ListMultipartUploadParts",
-    "s3:PutObject",
-];
-const NEVER_ON_BUCKET: [&str; 5] = [
-    "s3:DeleteBucket",
-    "s3:DeleteBucketPolicy",
-    "s3:PutBucketAcl",
-    "s3:PutBucketPolicy",
-    "s3:PutBucketTagging",
-];
-const NEVER_ON_OBJECTS: [&str; 2] = ["s3:PutObjectAcl", "s3:PutObjectVersionAcl"];
 /// Annotation of the Secret: the id of the key before this one.
 const FORMER: &str = "filegateway.dev/former-access-key-id";
 
@@ -259,7 +237,7 @@ async fn ensure_user(iam: &Iam, user: &str, owner: &Owner) -> Result<(), StepErr
 }
 
 async fn ensure_policy(iam: &Iam, user: &str, bucket: &str) -> Result<(), StepError> {
-    let wanted = policy(bucket);
+    let wanted = policy::of_bucket(bucket);
     let found = iam.policy(user, POLICY).await?;
     let found = found.and_then(|text| serde_json::from_str::<Value>(&text).ok());
     if found.as_ref() != Some(&wanted) {
@@ -287,41 +265,6 @@ async fn issue(step: &Step<'_>, iam: &Iam, ids: &[String], name: &str) -> Result
     let event = events::KEY_ISSUED;
     events::normal(step.context, step.gateway, CREDENTIALS_READY, event, note).await;
     Ok(held)
-}
-
-/// What gateways call and no more: the actions that `gateway/src/store` needs, by
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations.html>. Who gets hold of the key can
-/// make no object public, and neither delete the bucket nor change how it is set up.
-///
-/// What is denied is not allowed here either; it holds against a policy of the bucket that allows more.
-fn policy(bucket: &str) -> Value {
-    let arn = format!("arn:aws:s3:::{bucket}");
-    let objects = format!("{arn}/*");
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Action": ON_BUCKET,
-                "Resource": arn,
-            },
-            {
-                "Effect": "Allow",
-                "Action": ON_OBJECTS,
-                "Resource": objects,
-            },
-            {
-                "Effect": "Deny",
-                "Action": NEVER_ON_BUCKET,
-                "Resource": arn,
-            },
-            {
-                "Effect": "Deny",
-                "Action": NEVER_ON_OBJECTS,
-                "Resource": objects,
-            },
-        ],
-    })
 }
 
 fn path(owner: &Owner) -> String {

@@ -1,0 +1,56 @@
+//! Other lives, each lived once: in each part of it the operator is killed before and after every step. A life
+//! for every kill would take minutes, and most steps are those of the first life.
+
+use std::time::Instant;
+
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+
+use super::process::Process;
+use super::{adopted, emptied, plain_api, ways};
+use crate::bed::Bed;
+
+#[derive(Clone, Copy, Debug)]
+enum Life {
+    Adopted,
+    Emptied,
+    Ways,
+}
+
+async fn live(life: Life, bed: &Bed, process: &Process) {
+    match life {
+        Life::Adopted => adopted::live(bed, process).await,
+        Life::Emptied => emptied::live(bed, process).await,
+        Life::Ways => ways::live(bed, process).await,
+    }
+}
+
+#[tokio::test]
+async fn kills_at_every_step_of_other_lives_change_nothing_in_the_end() {
+    let (_proxy, api) = plain_api().await;
+    let mut lives = JoinSet::new();
+    for life in [Life::Adopted, Life::Emptied, Life::Ways] {
+        lives.spawn_blocking(move || {
+            let begun = Instant::now();
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let bed = Bed::new("crash").await;
+                let process = Process::start(&bed, api, None).await;
+                tokio::select! {
+                    () = live(life, &bed, &process) => {}
+                    () = bed.all_pods_available() => {}
+                }
+                let (kills, took) = (process.kills(), begun.elapsed().as_secs_f32());
+                println!("{life:?}: {kills} kills in {took:.1} s");
+            });
+        });
+    }
+    let mut failed = 0;
+    while let Some(lived) = lives.join_next().await {
+        failed += usize::from(lived.is_err());
+    }
+    assert_eq!(
+        failed, 0,
+        "of these lives ended otherwise, as is said above"
+    );
+}
