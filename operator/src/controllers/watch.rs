@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
 
+use super::merge::merged;
 use super::retry::Soon;
 use crate::context::Context;
 use crate::health::Readiness;
@@ -37,13 +38,49 @@ pub fn watch<K>(
 where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
 {
-    let watched = watcher(api, config).backoff(Soon::default());
-    watched.filter(|event| {
+    told(watcher(api, config).backoff(Soon::default()))
+}
+
+fn told<K>(
+    events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
+) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static
+where
+    K: Send + 'static,
+{
+    events.filter(|event| {
         if let Err(error) = event {
             tracing::warn!(%error, "a watch broke; it is started again");
         }
         std::future::ready(event.is_ok())
     })
+}
+
+/// [`watch`] of `apis` as if they were one.
+pub fn watch_all<K>(
+    apis: Vec<Api<K>>,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static
+where
+    K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
+{
+    let parts = apis.into_iter().map(|api| (api, config.clone()));
+    watch_parts(parts.collect())
+}
+
+fn watch_parts<K>(
+    parts: Vec<(Api<K>, watcher::Config)>,
+) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static
+where
+    K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
+{
+    match <[_; 1]>::try_from(parts) {
+        Ok([(api, config)]) => watch(api, config).left_stream(),
+        Err(parts) => {
+            let parts = parts.into_iter();
+            let parts = parts.map(|(api, config)| watcher(api, config).backoff(Soon::default()));
+            told(merged(parts.collect())).right_stream()
+        }
+    }
 }
 
 /// What a watch told of an object.
@@ -68,7 +105,11 @@ where
         + Sync
         + 'static,
 {
-    let events = watch(api::<PartialObjectMeta<K>>(context), config);
+    let apis = context
+        .config
+        .watched
+        .apis::<PartialObjectMeta<K>>(&context.client);
+    let events = watch_all(apis, config);
     noted(context.clone(), K::kind(&()).into_owned(), events)
 }
 
@@ -141,7 +182,7 @@ where
 {
     let mut seen = Seen::default();
     let context = context.clone();
-    let events = watch(api::<K>(&context), config);
+    let events = watch_all(context.config.watched.apis::<K>(&context.client), config);
     events.try_filter_map(move |event| {
         context.known.note(&K::kind(&()), &event);
         let object = seen.news(event);
@@ -161,10 +202,8 @@ pub fn changes_once_served(
     config: watcher::Config,
 ) -> impl Stream<Item = Result<Option<Change<DynamicObject>>, watcher::Error>> + Send + 'static {
     let context = context.clone();
-    let api = match &context.config.watch_namespace {
-        Some(namespace) => kind.api(&context.client, namespace),
-        None => Api::all_with(context.client.clone(), &kind.resource()),
-    };
+    let watched = &context.config.watched;
+    let apis = watched.apis_of(&context.client, &kind.resource());
     let looking = context.clone();
     let served = async move {
         loop {
@@ -177,7 +216,7 @@ pub fn changes_once_served(
             tokio::time::sleep(MISSING_KIND).await;
         }
     };
-    let changes = noted(context, kind.kind.into(), watch(api, config)).map_ok(Some);
+    let changes = noted(context, kind.kind.into(), watch_all(apis, config)).map_ok(Some);
     stream::once(served).chain(changes)
 }
 
@@ -218,17 +257,6 @@ fn content<K: serde::Serialize>(object: &K) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// The watched part of the cluster, of one kind.
-pub fn api<K>(context: &Context) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-{
-    match &context.config.watch_namespace {
-        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
-        None => Api::all(context.client.clone()),
-    }
-}
-
 /// Notes the end of the first list of a watch in `readiness`.
 ///
 /// Turned down: waiting for the store. Of several tasks that wait for one, kube wakes the last that
@@ -250,12 +278,24 @@ where
     })
 }
 
-/// The watched namespaces; permission for one covers a watch that names it.
-pub fn namespaces(context: &Context) -> watcher::Config {
-    match &context.config.watch_namespace {
-        Some(namespace) => watcher::Config::default().fields(&format!("metadata.name={namespace}")),
-        None => watcher::Config::default(),
-    }
+/// The watched namespaces. Permission for one of them covers a watch that names it, and it alone.
+pub fn namespaces(
+    context: &Context,
+) -> impl Stream<Item = Result<watcher::Event<PartialObjectMeta<Namespace>>, watcher::Error>>
++ Send
++ 'static {
+    let api = Api::all(context.client.clone());
+    let watched = &context.config.watched;
+    let one = |name| watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let parts: Vec<_> = watched
+        .names()
+        .map(|name| (api.clone(), one(name)))
+        .collect();
+    watch_parts(if watched.is_everything() {
+        vec![(api, watcher::Config::default())]
+    } else {
+        parts
+    })
 }
 
 #[cfg(test)]

@@ -29,6 +29,16 @@ pub fn helm(arguments: &[&str]) -> String {
     text
 }
 
+/// What helm says when it refuses `arguments`.
+pub fn helm_refuses(arguments: &[&str]) -> String {
+    let output = Command::new("helm")
+        .args(arguments)
+        .output()
+        .expect("helm is on the PATH under `testbed exec`");
+    assert!(!output.status.success(), "helm {arguments:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 pub fn chart() -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../charts/filegateway");
     folder.display().to_string()
@@ -43,14 +53,19 @@ pub struct Release {
 
 impl Release {
     pub async fn install(bed: &Bed) -> Self {
+        // Other tests' namespaces are not this operator's.
+        Self::install_for(bed, &[&bed.namespace]).await
+    }
+
+    /// One that watches `namespaces`, all where there is none.
+    pub async fn install_for(bed: &Bed, namespaces: &[&str]) -> Self {
         let home = format!("home-{}", bed.namespace);
         bed.apply_namespace(&home, json!({})).await;
         bed.apply_admin_secrets(&home).await;
         let set = [
             "crds.enabled=false".to_string(),
             "replicas=2".to_string(),
-            // Other tests' namespaces are not this operator's.
-            format!("watchNamespace={}", bed.namespace),
+            format!("watchNamespaces={{{}}}", namespaces.join(",")),
             format!("defaultClass.name={}", bed.class),
             format!(
                 "defaultClass.objectStore.endpoint=http://{}",
@@ -90,23 +105,27 @@ impl Release {
         ]);
     }
 
+    /// Name of the operator's ServiceAccount.
+    pub fn account(&self) -> String {
+        format!("{}-filegateway", self.home)
+    }
+
     /// An operator with the permissions of the release's.
     pub async fn operator(&self, bed: &Bed) -> Operator {
-        let account = format!("{}-filegateway", self.home);
-        bed.operator_of(&self.home, &account).await
+        bed.operator_of(&self.home, &self.account()).await
     }
 
     /// What `helm test` runs, with the permissions that it has there.
     async fn check(&self, bed: &Bed, patience: Duration) -> Result<String, operator::CheckError> {
         let start = bed.start().await;
-        let account = format!("{}-filegateway", self.home);
+        let account = self.account();
         let mut kube = start.kube;
         let name = format!("system:serviceaccount:{}:{account}", self.home);
         kube.auth_info.impersonate = Some(name);
         let config = operator::Config {
             operator_namespace: self.home.clone(),
             gateway_image: "filegateway/gateway:test".into(),
-            watch_namespace: Some(bed.namespace.clone()),
+            watched: start.watched,
             pod_name: "test".into(),
             lease_name: account,
             lease_duration: patience / 2,
@@ -196,12 +215,7 @@ async fn an_installed_operator_may_do_all_that_it_does() {
 
 #[test]
 fn unknown_values_are_refused() {
-    let output = Command::new("helm")
-        .args(["template", "x", &chart(), "--set", "crds.enable=true"])
-        .output()
-        .expect("helm is on the PATH under `testbed exec`");
-    assert!(!output.status.success());
-    let error = String::from_utf8_lossy(&output.stderr);
+    let error = helm_refuses(&["template", "x", &chart(), "--set", "crds.enable=true"]);
     assert!(error.contains("enable"), "{error}");
 }
 
