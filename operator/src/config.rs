@@ -122,6 +122,11 @@ impl Config {
 }
 
 impl Config {
+    /// This operator as other ones know it: whoever holds its Lease.
+    pub fn operator(&self) -> String {
+        format!("{}/{}", self.operator_namespace, self.lease_name)
+    }
+
     /// `kube`, told to give up connections that have gone silent: of a peer that vanished without a word
     /// nothing else tells. kube's own limit for watches is longer than theirs at the API server, five
     /// minutes; for answers to other requests it has none.

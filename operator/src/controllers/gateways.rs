@@ -60,11 +60,7 @@ pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<Fi
     let main = first_list(main, readiness)
         .modify(|gateway| gateway.managed_fields_mut().clear())
         .reflect(writer)
-        .inspect_ok(move |event| {
-            if noting.config.watched.is_everything() {
-                noting.usage.note(event, &seen);
-            }
-        })
+        .inspect_ok(move |event| noting.usage.note(event, &seen))
         .applied_objects()
         .predicate_filter(relevant, Default::default());
     let telling = context.metrics.clone();

@@ -144,11 +144,11 @@ fn is_forbidden(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
-    use futures_util::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
     use k8s_openapi::api::core::v1::ConfigMap;
     use kube::core::Status;
     use kube::runtime::reflector::{self, ObjectRef, Store};
     use serde_json::json;
+    use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
     use super::*;
 
@@ -179,8 +179,14 @@ mod tests {
 
     impl Bed {
         fn new() -> Self {
-            let (sources, receivers): (_, Vec<UnboundedReceiver<_>>) =
-                [unbounded(), unbounded()].into_iter().unzip();
+            let source = || {
+                let (sender, receiver) = unbounded_channel();
+                let told = stream::unfold(receiver, |mut receiver| async {
+                    receiver.recv().await.map(|told| (told, receiver))
+                });
+                (sender, told)
+            };
+            let (sources, receivers): (_, Vec<_>) = [source(), source()].into_iter().unzip();
             let (store, writer) = reflector::store();
             Self {
                 sources,
@@ -194,7 +200,7 @@ mod tests {
         fn after(&mut self, namespace: &str, told: Vec<Told<ConfigMap>>) -> Vec<String> {
             let number = usize::from(namespace != "a");
             for one in told {
-                self.sources[number].unbounded_send(one).unwrap();
+                self.sources[number].send(one).unwrap();
             }
             let mut words = Vec::new();
             while let Some(Some(told)) = self.merged.next().now_or_never() {

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use crds::FileGateway;
+use crds::{FileGateway, FileGatewayClass, FileGatewayClassStatus};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -76,8 +76,8 @@ async fn two_namespaces_are_looked_after_with_what_their_roles_allow() {
     // What is changed is undone in either.
     for bed in [&one, &two] {
         let maps = bed.api::<ConfigMap>();
-        let gone = maps.delete("files-gateway", &DeleteParams::default());
-        gone.await.unwrap();
+        let plain = DeleteParams::default();
+        maps.delete("files-gateway", &plain).await.unwrap();
         bed.until("the ConfigMap is there again", async || {
             maps.get_opt("files-gateway").await.unwrap()
         })
@@ -110,6 +110,7 @@ async fn two_namespaces_are_looked_after_with_what_their_roles_allow() {
         bed.gone("files").await;
     }
     assert!(untouched(&other.gateways().get("files").await.unwrap()));
+    one.class_used_by(&[]).await;
     operator.stop().await;
     release.uninstall();
 }
@@ -142,12 +143,10 @@ async fn a_new_list_of_one_namespace_takes_nothing_from_another() {
     cable.cut();
     // Nobody tells the operator of these: the server that it asks next begins with what is there then.
     let maps = two.api::<ConfigMap>();
-    let deleted = maps.delete("files-gateway", &DeleteParams::default());
-    deleted.await.unwrap();
+    let plain = DeleteParams::default();
+    maps.delete("files-gateway", &plain).await.unwrap();
     let nothing = json!({"metadata": {"finalizers": null}});
-    let gateways = two.gateways();
-    let released = gateways.patch("passing", &PatchParams::default(), &Patch::Merge(nothing));
-    released.await.unwrap();
+    two.patch("passing", nothing).await.unwrap();
     two.delete("passing").await;
     two.gone("passing").await;
     let apiserver = servers.server("kube-apiserver").unwrap();
@@ -269,7 +268,85 @@ async fn an_operator_of_all_namespaces_writes_its_own_objects_and_no_others() {
         bed.delete(name).await;
         bed.gone(name).await;
     }
+    bed.class_used_by(&[]).await;
     operator.stop().await;
+    release.uninstall();
+}
+
+/// Two releases for a namespace each, of which only the first has the Secrets that the class names.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_that_share_a_class_protect_it_and_leave_each_others_word_alone() {
+    let one = Bed::new("share-one").await;
+    let two = Bed::new("share-two").await;
+    let release = Release::install(&one).await;
+    let classes = Api::<FileGatewayClass>::all(one.client.clone());
+    let elsewhere = format!("home-{}", two.namespace);
+    two.apply_namespace(&elsewhere, json!({})).await;
+    let here = release.operator(&one).await;
+    one.create("files", json!({"deletionPolicy": "Delete"}))
+        .await
+        .unwrap();
+    one.ready("files").await;
+    let own = format!("{}/{}", release.home, release.account());
+    one.class_used_by(&[&own]).await;
+
+    let there = two.operator_as(Start {
+        home: elsewhere.clone(),
+        watched: Watched::only([&two.namespace]),
+        ..two.start().await
+    });
+    let other = format!("{elsewhere}/lease-{}", two.namespace);
+    let foreign = json!({"className": one.class, "deletionPolicy": "Delete"});
+    two.create("files", foreign).await.unwrap();
+    one.class_used_by(&[&own, &other]).await;
+    there.quiet().await;
+    here.quiet().await;
+    let version = async || classes.get(&one.class).await.unwrap().resource_version();
+    let before = version().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(version().await, before, "nobody writes");
+    let status = classes.get(&one.class).await.unwrap().status.unwrap();
+    assert_eq!(status.accepted_by.as_ref(), Some(&own));
+    let accepted = |status: &FileGatewayClassStatus| {
+        let mut conditions = status.conditions.iter();
+        conditions.any(|one| one.type_ == "Accepted" && one.status == "True")
+    };
+    assert!(accepted(&status));
+
+    // The second takes over what the first can't vouch for any more.
+    let key = release.key();
+    two.apply_admin_secrets(&elsewhere).await;
+    two.apply_admin_key(&elsewhere, &key).await;
+    let secrets: Api<Secret> = Api::namespaced(one.client.clone(), &release.home);
+    let parameters = DeleteParams::default();
+    secrets.delete(&key, &parameters).await.unwrap();
+    one.until("the second vouches for the class", async || {
+        let status = classes.get(&one.class).await.unwrap().status.unwrap();
+        (status.accepted_by.as_ref() == Some(&other) && accepted(&status)).then_some(())
+    })
+    .await;
+    one.apply_admin_key(&release.home, &key).await;
+
+    // It stays for as long as the operator of the chart has a gateway of it.
+    let message = one.until("the policy holds", async || {
+        let dry = DeleteParams {
+            dry_run: true,
+            ..DeleteParams::default()
+        };
+        let outcome = classes.delete(&one.class, &dry).await;
+        outcome.is_err().then(|| forbidden(outcome))
+    });
+    let message = message.await;
+    assert!(message.contains("is in use"), "{message}");
+    one.delete("files").await;
+    one.gone("files").await;
+    one.class_used_by(&[&other]).await;
+    two.delete("files").await;
+    two.gone("files").await;
+    one.class_used_by(&[]).await;
+    here.stop().await;
+    there.stop().await;
+    one.delete_class().await;
     release.uninstall();
 }
 
