@@ -254,13 +254,12 @@ async fn an_operator_of_all_namespaces_writes_its_own_objects_and_no_others() {
     .unwrap();
     bed.ready("files").await;
     bed.ready("small").await;
-    let own = bed.api::<Secret>();
+    let own = bed.api::<ConfigMap>();
     let bare = Patch::Merge(json!({"metadata": {"labels": null}}));
-    own.patch("files-s3", &PatchParams::default(), &bare)
-        .await
-        .unwrap();
+    let plain = PatchParams::default();
+    own.patch("files-gateway", &plain, &bare).await.unwrap();
     bed.until("the labels are there again", async || {
-        let found = own.get("files-s3").await.unwrap();
+        let found = own.get("files-gateway").await.unwrap();
         (found.labels().len() >= 3).then_some(())
     })
     .await;
