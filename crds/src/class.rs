@@ -3,6 +3,8 @@
 // Printer columns repeat their keys; the lint takes them for one attribute.
 #![allow(clippy::duplicated_attributes)]
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -237,6 +239,15 @@ pub struct FileGatewayClassStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+    /// The operator that `Accepted` is of: its namespace and the name of its Lease. Another one that finds
+    /// the class acceptable takes its place when it says no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_by: Option<String>,
+    /// The operators that look after FileGateways which name the class, called as above. While there is one
+    /// it can't be deleted, as far as that one's chart is installed. Each writes itself alone.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub used_by: BTreeSet<String>,
 }
 
 fn default_region() -> String {

@@ -50,17 +50,15 @@ pub enum CheckError {
 /// When something is missing.
 pub async fn check(config: &Config, client: &Client) -> Result<String, CheckError> {
     let one = ListParams::default().limit(1);
-    let gateways: Api<FileGateway> = match &config.watch_namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    };
     let list = |kind| {
         move |source| CheckError::List {
             kind,
             source: Box::new(source),
         }
     };
-    gateways.list(&one).await.map_err(list("FileGateways"))?;
+    for gateways in config.watched.apis::<FileGateway>(client) {
+        gateways.list(&one).await.map_err(list("FileGateways"))?;
+    }
     let classes = Api::<FileGatewayClass>::all(client.clone());
     let classes = classes.list(&one).await;
     classes.map_err(list("FileGatewayClasses"))?;

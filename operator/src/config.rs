@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::watched::Watched;
+
 /// What the operator is told from outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -13,9 +15,9 @@ pub struct Config {
     pub operator_namespace: String,
     /// `FILEGATEWAY_GATEWAY_IMAGE`, required: the image of gateway pods whose class names none.
     pub gateway_image: String,
-    /// `FILEGATEWAY_WATCH_NAMESPACE`: the only namespace whose FileGateways are looked after.
-    /// Default: every namespace.
-    pub watch_namespace: Option<String>,
+    /// `FILEGATEWAY_WATCH_NAMESPACES`: the only namespaces whose FileGateways are looked after, separated
+    /// by commas. Default: every namespace.
+    pub watched: Watched,
     /// `FILEGATEWAY_POD_NAME`: this process's name as a candidate for leadership, unlike that of any
     /// other process that runs. Default: random.
     pub pod_name: String,
@@ -79,7 +81,10 @@ impl Config {
         Ok(Self {
             operator_namespace: required("FILEGATEWAY_OPERATOR_NAMESPACE")?,
             gateway_image: required("FILEGATEWAY_GATEWAY_IMAGE")?,
-            watch_namespace: optional("FILEGATEWAY_WATCH_NAMESPACE"),
+            watched: watched(
+                optional("FILEGATEWAY_WATCH_NAMESPACES"),
+                optional(FORMER_NAME),
+            )?,
             pod_name: optional("FILEGATEWAY_POD_NAME")
                 .unwrap_or_else(|| format!("operator-{:016x}", rand::random::<u64>())),
             lease_name: optional("FILEGATEWAY_LEASE_NAME")
@@ -117,6 +122,11 @@ impl Config {
 }
 
 impl Config {
+    /// This operator as other ones know it: whoever holds its Lease.
+    pub fn operator(&self) -> String {
+        format!("{}/{}", self.operator_namespace, self.lease_name)
+    }
+
     /// `kube`, told to give up connections that have gone silent: of a peer that vanished without a word
     /// nothing else tells. kube's own limit for watches is longer than theirs at the API server, five
     /// minutes; for answers to other requests it has none.
@@ -126,6 +136,27 @@ impl Config {
         kube.reset_reader_on_write = true;
         kube
     }
+}
+
+/// What one namespace was named by. Whoever still sets it must not get an operator of all namespaces.
+const FORMER_NAME: &str = "FILEGATEWAY_WATCH_NAMESPACE";
+
+fn watched(value: Option<String>, former: Option<String>) -> Result<Watched, ConfigError> {
+    if let Some(value) = former {
+        return Err(ConfigError::Invalid {
+            name: FORMER_NAME,
+            value,
+            expected: "set FILEGATEWAY_WATCH_NAMESPACES instead, which may name several",
+        });
+    }
+    let Some(value) = value else {
+        return Ok(Watched::default());
+    };
+    Watched::parse(&value).map_err(|_| ConfigError::Invalid {
+        name: "FILEGATEWAY_WATCH_NAMESPACES",
+        value,
+        expected: "write names of namespaces with commas between them, as in acme,beta",
+    })
 }
 
 /// Longer than the pause between two bookmarks of a watch, which is a minute.
@@ -196,7 +227,7 @@ mod tests {
         let config = read(&REQUIRED).unwrap();
         assert_eq!(config.resync, Duration::from_secs(600));
         assert_eq!(config.health_listen.to_string(), "0.0.0.0:8081");
-        assert_eq!(config.watch_namespace, None);
+        assert!(config.watched.is_everything());
         assert_eq!(config.lease_duration, Duration::from_secs(15));
         assert_eq!(config.silence, Duration::from_secs(150));
         assert_ne!(config.pod_name, read(&REQUIRED).unwrap().pod_name);
@@ -230,6 +261,8 @@ mod tests {
             ("FILEGATEWAY_LEASE_SECONDS", "2"),
             ("FILEGATEWAY_LEASE_SECONDS", "soon"),
             ("FILEGATEWAY_SILENCE_SECONDS", "60"),
+            ("FILEGATEWAY_WATCH_NAMESPACES", "acme,Beta"),
+            ("FILEGATEWAY_WATCH_NAMESPACE", "acme"),
         ] {
             let mut set = REQUIRED.to_vec();
             set.push((name, value));

@@ -33,8 +33,10 @@ pub mod sensitive;
 pub mod shutdown;
 pub mod telemetry;
 pub mod usage;
+pub mod watched;
 pub mod writes;
 
 pub use check::{CheckError, check};
 pub use config::Config;
 pub use controllers::{RunError, run};
+pub use watched::Watched;

@@ -1,5 +1,5 @@
-//! Which classes FileGateways name. One that is in use is not deleted: an admission policy of the chart
-//! refuses it by the condition that is made of this.
+//! Which classes FileGateways of the watched namespaces name. One that is in use is not deleted: an admission
+//! policy of the chart refuses it by the status that is made of this.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,7 @@ use kube::runtime::reflector::Store;
 use kube::runtime::watcher::Event;
 use tokio::sync::watch;
 
-/// Names of the classes in use; unknown until every FileGateway of the cluster was listed, and for good
-/// where the operator sees those of one namespace only.
+/// Names of the classes in use; unknown until every watched FileGateway was listed.
 #[derive(Debug)]
 pub struct Usage(watch::Sender<Option<BTreeSet<String>>>);
 

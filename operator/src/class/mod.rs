@@ -3,5 +3,6 @@
 //! Whether its servers answer is each gateway's own condition, where it matters.
 
 mod reconcile;
+mod shared;
 
 pub use reconcile::{error_policy, reconcile, secret_names};

@@ -1,11 +1,12 @@
 //! One pass over one FileGatewayClass.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crds::conditions::{ACCEPTED, Finding, IN_USE, merge, reason};
 use crds::{FileGatewayClass, FileGatewayClassSpec, FileGatewayClassStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::Selector;
@@ -15,6 +16,8 @@ use kube::{Resource, ResourceExt};
 use serde_json::json;
 use tracing::Instrument;
 
+use super::shared::{settled_by_another, users};
+use crate::apply::hash;
 use crate::backoff::jittered;
 use crate::context::{Context, iam_secret};
 use crate::events;
@@ -44,7 +47,7 @@ pub fn secret_names(class: &FileGatewayClassSpec) -> Vec<(&str, [&'static str; 2
     names
 }
 
-/// Writes the class's `Accepted` and `InUse`.
+/// Writes the class's `Accepted` and `InUse`, and whether this operator uses it.
 ///
 /// # Errors
 /// When the API server fails.
@@ -74,21 +77,37 @@ async fn pass_over(
     let accepted = finding.status == Some(true);
     let (reason, note) = (finding.reason, finding.message.clone());
     let before = class.status.clone().unwrap_or_default();
-    let findings = [Some(finding), in_use(class, context)];
+    let (operator, generation) = (context.config.operator(), class.metadata.generation);
+    let used_by = users(&before, &operator, context.usage.of(&class.name_any()));
+    if used_by != before.used_by {
+        write_use(class, context, used_by.contains(&operator)).await?;
+    }
+    let settled = settled_by_another(&before, &operator, generation, &finding).cloned();
+    let findings = [Some(finding), in_use(&used_by)];
     let findings: Vec<Finding> = findings.into_iter().flatten().collect();
-    let after = FileGatewayClassStatus {
-        observed_generation: class.metadata.generation,
-        conditions: merge(
-            &before.conditions,
-            &findings,
-            class.metadata.generation,
-            &Time(Timestamp::now()),
-        ),
+    let now = Time(Timestamp::now());
+    let mut after = FileGatewayClassStatus {
+        observed_generation: generation,
+        conditions: merge(&before.conditions, &findings, generation, &now),
+        accepted_by: Some(operator),
+        // Each operator's entry is written by itself.
+        used_by: before.used_by.clone(),
     };
+    if let Some(settled) = settled {
+        after.accepted_by.clone_from(&before.accepted_by);
+        for condition in &mut after.conditions {
+            if condition.type_ == settled.type_ {
+                condition.clone_from(&settled);
+            }
+        }
+    }
     if after != before {
         write(class, context, &after).await?;
-        let known = before.conditions.iter().find(|old| old.type_ == ACCEPTED);
-        if known.is_none_or(|old| old.reason != reason) {
+        let why = |conditions: &[Condition]| {
+            let found = conditions.iter().find(|one| one.type_ == ACCEPTED);
+            found.map(|one| one.reason.clone())
+        };
+        if why(&after.conditions) != why(&before.conditions) {
             let type_ = if accepted {
                 EventType::Normal
             } else {
@@ -115,17 +134,12 @@ async fn pass_over(
     Ok(Action::requeue(jittered(wait, 0.1)))
 }
 
-/// That FileGateways name the class; nothing when none does. As long as it is not known what they name, it
-/// is what it was.
-fn in_use(class: &FileGatewayClass, context: &Context) -> Option<Finding> {
-    let before = || {
-        let conditions = class.status.iter().flat_map(|status| &status.conditions);
-        conditions.into_iter().any(|known| known.type_ == IN_USE)
-    };
-    let used = context.usage.of(&class.name_any()).unwrap_or_else(before);
+/// That FileGateways name the class; nothing when none does.
+fn in_use(used_by: &BTreeSet<String>) -> Option<Finding> {
     let message = "FileGateways name it, so it can't be deleted; `kubectl get filegateways -A` shows them \
                    with their class";
-    used.then(|| Finding::yes(IN_USE, reason::NAMED_BY_FILE_GATEWAYS, message))
+    let finding = || Finding::yes(IN_USE, reason::NAMED_BY_FILE_GATEWAYS, message);
+    (!used_by.is_empty()).then(finding)
 }
 
 async fn look(class: &FileGatewayClass, context: &Context) -> Result<Finding, Error> {
@@ -166,6 +180,32 @@ async fn write(
     context: &Context,
     status: &FileGatewayClassStatus,
 ) -> Result<(), Error> {
+    let status = FileGatewayClassStatus {
+        used_by: BTreeSet::new(),
+        ..status.clone()
+    };
+    apply(class, context, MANAGER, &status).await
+}
+
+/// Adds this operator to those that use the class, or takes it off: an entry that is its own by its field
+/// manager.
+async fn write_use(class: &FileGatewayClass, context: &Context, uses: bool) -> Result<(), Error> {
+    let operator = context.config.operator();
+    // 128 bytes are allowed, and names may be longer.
+    let manager = format!("{MANAGER}-{}", &hash(&operator)[..16]);
+    let status = FileGatewayClassStatus {
+        used_by: uses.then_some(operator).into_iter().collect(),
+        ..FileGatewayClassStatus::default()
+    };
+    apply(class, context, &manager, &status).await
+}
+
+async fn apply(
+    class: &FileGatewayClass,
+    context: &Context,
+    manager: &str,
+    status: &FileGatewayClassStatus,
+) -> Result<(), Error> {
     let body = json!({
         "apiVersion": FileGatewayClass::api_version(&()),
         "kind": FileGatewayClass::kind(&()),
@@ -175,7 +215,7 @@ async fn write(
     Api::<FileGatewayClass>::all(context.client.clone())
         .patch_status(
             &class.name_any(),
-            &PatchParams::apply(MANAGER).force(),
+            &PatchParams::apply(manager).force(),
             &Patch::Apply(&body),
         )
         .await

@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Namespace, PersistentVolumeClaim, Secret, Service, ServiceAccount,
+    ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount,
 };
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -24,8 +24,8 @@ use kube::runtime::{WatchStreamExt, predicates, watcher};
 use super::classes::naming;
 use super::gather::{Patience, TOGETHER, gathered};
 use super::watch::{
-    Change, SECRET_FIELDS, api, changes_once_served, drift, drift_in_full, first_list, names,
-    namespaces, noted, own_secrets, rollouts, watch,
+    Change, SECRET_FIELDS, changes_once_served, drift, drift_in_full, first_list, names,
+    namespaces, noted, own_secrets, rollouts, watch, watch_all,
 };
 use crate::context::{Context, OWN_SECRETS, Stores};
 use crate::gateway::key_secret;
@@ -39,16 +39,15 @@ const CONCURRENCY: u16 = 16;
 /// The controller of FileGateways.
 pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<FileGateway> {
     let (store, writer) = reflector::store();
-    let main = watch(api::<FileGateway>(context), watcher::Config::default());
+    let main = watch_all(
+        context.config.watched.apis::<FileGateway>(&context.client),
+        watcher::Config::default(),
+    );
     let (seen, noting) = (store.clone(), context.clone());
     let main = first_list(main, readiness)
         .modify(|gateway| gateway.managed_fields_mut().clear())
         .reflect(writer)
-        .inspect_ok(move |event| {
-            if noting.config.watch_namespace.is_none() {
-                noting.usage.note(event, &seen);
-            }
-        })
+        .inspect_ok(move |event| noting.usage.note(event, &seen))
         .applied_objects()
         .predicate_filter(relevant, Default::default());
     let telling = context.metrics.clone();
@@ -79,10 +78,9 @@ fn around(
     });
     let managed = || watcher::Config::default().labels(&managed_selector());
     let operator_namespace = context.config.operator_namespace.clone();
-    // An operator of one namespace has its classes' Secrets in another one.
-    let watched = context.config.watch_namespace.as_ref();
-    let apart = watched.is_some_and(|watched| *watched != operator_namespace);
-    let own_secrets = if apart {
+    let watched = &context.config.watched;
+    // Where the classes' Secrets are.
+    let own_secrets = if !watched.includes(&operator_namespace) {
         noted(
             context.clone(),
             OWN_SECRETS.into(),
@@ -94,7 +92,6 @@ fn around(
         stream::empty().right_stream()
     };
     let all_classes: Api<FileGatewayClass> = Api::all(context.client.clone());
-    let all_namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
     let (by_class, by_namespace, by_secret) = (store.clone(), store.clone(), store.clone());
     stream::select_all([
         child(rollouts(context, managed()), owners),
@@ -123,7 +120,7 @@ fn around(
             move |class| of_class(&by_class, &class.name_any()),
         ),
         wakes(
-            watch(all_namespaces, namespaces(context))
+            namespaces(context)
                 .modify(|namespace| namespace.managed_fields_mut().clear())
                 .reflect(namespaces_writer)
                 .touched_objects()

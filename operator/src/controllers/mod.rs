@@ -3,6 +3,7 @@
 mod classes;
 mod gateways;
 mod gather;
+mod merge;
 mod retry;
 mod watch;
 
@@ -23,7 +24,6 @@ use crate::context::Context;
 use crate::leader::{Election, Lost, Terms};
 use crate::metrics::{Metrics, counted};
 use crate::{class, gateway, health};
-use watch::api;
 
 /// The operator can't run.
 #[derive(Debug, Error)]
@@ -136,7 +136,7 @@ async fn control(context: &Arc<Context>, readiness: health::Readiness, stop: Can
 async fn wait_for_definitions(context: &Context) {
     let one = ListParams::default().limit(1);
     loop {
-        let gateways = api::<FileGateway>(context).list_metadata(&one).await.err();
+        let gateways = anywhere(context, &one).await.err();
         let classes = Api::<FileGatewayClass>::all(context.client.clone())
             .list_metadata(&one)
             .await
@@ -151,6 +151,18 @@ async fn wait_for_definitions(context: &Context) {
         }
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
+}
+
+/// Lists FileGateways in any of the watched namespaces: one that is gone keeps nobody waiting.
+async fn anywhere(context: &Context, one: &ListParams) -> Result<(), kube::Error> {
+    let mut outcome = Ok(());
+    for api in context.config.watched.apis::<FileGateway>(&context.client) {
+        outcome = api.list_metadata(one).await.map(drop);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
 }
 
 /// Failures of passes and watches are logged where they are handled; what is left is the controller's own

@@ -9,12 +9,13 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, DynamicObject, PartialObjectMeta};
 use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
 
 use super::gather::{PROGRESS, Patience, STATUS, TOGETHER};
+use super::merge::merged;
 use super::retry::Soon;
 use crate::cluster::{News, Told};
 use crate::context::Context;
@@ -43,13 +44,59 @@ pub fn watch<K>(
 where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
 {
-    let watched = watcher(api, config.page_size(PAGE)).backoff(Soon::default());
-    watched.filter(|event| {
+    told(again(api, config))
+}
+
+fn again<K>(
+    api: Api<K>,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static
+where
+    K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
+{
+    watcher(api, config.page_size(PAGE)).backoff(Soon::default())
+}
+
+fn told<K>(
+    events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
+) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static
+where
+    K: Send + 'static,
+{
+    events.filter(|event| {
         if let Err(error) = event {
             tracing::warn!(%error, "a watch broke; it is started again");
         }
         std::future::ready(event.is_ok())
     })
+}
+
+/// [`watch`] of `apis` as if they were one.
+pub fn watch_all<K>(
+    apis: Vec<Api<K>>,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static
+where
+    K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
+{
+    let parts = apis.into_iter().map(|api| (api, config.clone()));
+    watch_parts(parts.collect())
+}
+
+fn watch_parts<K>(
+    parts: Vec<(Api<K>, watcher::Config)>,
+) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static
+where
+    K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
+{
+    match <[_; 1]>::try_from(parts) {
+        Ok([(api, config)]) => watch(api, config).left_stream(),
+        Err(parts) => {
+            let parts = parts.into_iter();
+            let parts = parts.map(|(api, config)| again(api, config));
+            told(merged(parts.collect())).right_stream()
+        }
+    }
 }
 
 /// What a watch told of an object.
@@ -74,7 +121,11 @@ where
         + Sync
         + 'static,
 {
-    let events = watch(api::<PartialObjectMeta<K>>(context), config);
+    let apis = context
+        .config
+        .watched
+        .apis::<PartialObjectMeta<K>>(&context.client);
+    let events = watch_all(apis, config);
     let kind = K::kind(&()).into_owned();
     noted(context.clone(), kind, Some(STATUS), events)
 }
@@ -114,7 +165,8 @@ pub fn rollouts(
     context: &Arc<Context>,
     config: watcher::Config,
 ) -> impl Stream<Item = Result<Change<Deployment>, watcher::Error>> + Send + 'static {
-    let events = watch(api::<Deployment>(context), config);
+    let apis = context.config.watched.apis::<Deployment>(&context.client);
+    let events = watch_all(apis, config);
     let context = context.clone();
     events.try_filter_map(move |event| {
         let news = context.known.note(&Deployment::kind(&()), &event);
@@ -156,7 +208,11 @@ where
         + Sync
         + 'static,
 {
-    let events = watch(api::<PartialObjectMeta<K>>(context), config);
+    let apis = context
+        .config
+        .watched
+        .apis::<PartialObjectMeta<K>>(&context.client);
+    let events = watch_all(apis, config);
     noted(context.clone(), K::kind(&()).into_owned(), None, events)
 }
 
@@ -179,7 +235,7 @@ where
 {
     let mut seen = Seen::default();
     let context = context.clone();
-    let events = watch(api::<K>(&context), config);
+    let events = watch_all(context.config.watched.apis::<K>(&context.client), config);
     events.try_filter_map(move |event| {
         context.known.note(&K::kind(&()), &event);
         let patience = TOGETHER;
@@ -197,10 +253,8 @@ pub fn changes_once_served(
     config: watcher::Config,
 ) -> impl Stream<Item = Result<Option<Change<DynamicObject>>, watcher::Error>> + Send + 'static {
     let context = context.clone();
-    let api = match &context.config.watch_namespace {
-        Some(namespace) => kind.api(&context.client, namespace),
-        None => Api::all_with(context.client.clone(), &kind.resource()),
-    };
+    let watched = &context.config.watched;
+    let apis = watched.apis_of(&context.client, &kind.resource());
     let looking = context.clone();
     let served = async move {
         loop {
@@ -213,7 +267,8 @@ pub fn changes_once_served(
             tokio::time::sleep(MISSING_KIND).await;
         }
     };
-    let changes = noted(context, kind.kind.into(), Some(STATUS), watch(api, config)).map_ok(Some);
+    let events = watch_all(apis, config);
+    let changes = noted(context, kind.kind.into(), Some(STATUS), events).map_ok(Some);
     stream::once(served).chain(changes)
 }
 
@@ -254,17 +309,6 @@ fn content<K: serde::Serialize>(object: &K) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// The watched part of the cluster, of one kind.
-pub fn api<K>(context: &Context) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-{
-    match &context.config.watch_namespace {
-        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
-        None => Api::all(context.client.clone()),
-    }
-}
-
 /// Notes the end of the first list of a watch in `readiness`.
 ///
 /// Turned down: waiting for the store. Of several tasks that wait for one, kube wakes the last that
@@ -286,12 +330,24 @@ where
     })
 }
 
-/// The watched namespaces; permission for one covers a watch that names it.
-pub fn namespaces(context: &Context) -> watcher::Config {
-    match &context.config.watch_namespace {
-        Some(namespace) => watcher::Config::default().fields(&format!("metadata.name={namespace}")),
-        None => watcher::Config::default(),
-    }
+/// The watched namespaces. Permission for one of them covers a watch that names it, and it alone.
+pub fn namespaces(
+    context: &Context,
+) -> impl Stream<Item = Result<watcher::Event<PartialObjectMeta<Namespace>>, watcher::Error>>
++ Send
++ 'static {
+    let api = Api::all(context.client.clone());
+    let watched = &context.config.watched;
+    let one = |name| watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let parts: Vec<_> = watched
+        .names()
+        .map(|name| (api.clone(), one(name)))
+        .collect();
+    watch_parts(if watched.is_everything() {
+        vec![(api, watcher::Config::default())]
+    } else {
+        parts
+    })
 }
 
 #[cfg(test)]

@@ -29,6 +29,16 @@ pub fn helm(arguments: &[&str]) -> String {
     text
 }
 
+/// What helm says when it refuses `arguments`.
+pub fn helm_refuses(arguments: &[&str]) -> String {
+    let output = Command::new("helm")
+        .args(arguments)
+        .output()
+        .expect("helm is on the PATH under `testbed exec`");
+    assert!(!output.status.success(), "helm {arguments:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 pub fn chart() -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../charts/filegateway");
     folder.display().to_string()
@@ -43,14 +53,25 @@ pub struct Release {
 
 impl Release {
     pub async fn install(bed: &Bed) -> Self {
+        // Other tests' namespaces are not this operator's.
+        Self::install_for(bed, &[&bed.namespace]).await
+    }
+
+    /// One that watches `namespaces`, all where there is none.
+    pub async fn install_for(bed: &Bed, namespaces: &[&str]) -> Self {
         let home = format!("home-{}", bed.namespace);
         bed.apply_namespace(&home, json!({})).await;
         bed.apply_admin_secrets(&home).await;
+        // Other tests' operators don't have it, so none of them finds the class acceptable.
+        let key = format!("key-{home}");
+        bed.apply_admin_key(&home, &key).await;
         let set = [
             "crds.enabled=false".to_string(),
             "replicas=2".to_string(),
-            // Other tests' namespaces are not this operator's.
-            format!("watchNamespace={}", bed.namespace),
+            match namespaces {
+                [] => "watchNamespaces=null".to_string(),
+                some => format!("watchNamespaces={{{}}}", some.join(",")),
+            },
             format!("defaultClass.name={}", bed.class),
             format!(
                 "defaultClass.objectStore.endpoint=http://{}",
@@ -60,7 +81,7 @@ impl Release {
             format!("defaultClass.database.host={}", bed.postgres.address.ip()),
             format!("defaultClass.database.port={}", bed.postgres.address.port()),
             "defaultClass.database.sslMode=disable".to_string(),
-            "defaultClass.objectStore.credentialsSecretRef.name=s3-admin".to_string(),
+            format!("defaultClass.objectStore.credentialsSecretRef.name={key}"),
             "defaultClass.database.credentialsSecretRef.name=postgres-admin".to_string(),
             "defaultClass.exposure.ingress.className=nginx".to_string(),
             "defaultClass.exposure.httpRoute.parentRefs[0].name=public".to_string(),
@@ -90,23 +111,32 @@ impl Release {
         ]);
     }
 
+    /// The Secret that the class names for its object store.
+    pub fn key(&self) -> String {
+        format!("key-{}", self.home)
+    }
+
+    /// Name of the operator's ServiceAccount.
+    pub fn account(&self) -> String {
+        format!("{}-filegateway", self.home)
+    }
+
     /// An operator with the permissions of the release's.
     pub async fn operator(&self, bed: &Bed) -> Operator {
-        let account = format!("{}-filegateway", self.home);
-        bed.operator_of(&self.home, &account).await
+        bed.operator_of(&self.home, &self.account()).await
     }
 
     /// What `helm test` runs, with the permissions that it has there.
     async fn check(&self, bed: &Bed, patience: Duration) -> Result<String, operator::CheckError> {
         let start = bed.start().await;
-        let account = format!("{}-filegateway", self.home);
+        let account = self.account();
         let mut kube = start.kube;
         let name = format!("system:serviceaccount:{}:{account}", self.home);
         kube.auth_info.impersonate = Some(name);
         let config = operator::Config {
             operator_namespace: self.home.clone(),
             gateway_image: "filegateway/gateway:test".into(),
-            watch_namespace: Some(bed.namespace.clone()),
+            watched: start.watched,
             pod_name: "test".into(),
             lease_name: account,
             lease_duration: patience / 2,
@@ -172,6 +202,7 @@ async fn an_installed_operator_may_do_all_that_it_does() {
         bed.gone(name).await;
         bed.event(name, "Deleted").await;
     }
+    bed.class_used_by(&[]).await;
     assert!(!bucket_exists(&status.bucket.unwrap().name).await);
     assert!(!database_exists(&status.database.unwrap().name).await);
     let claim = bed
@@ -183,7 +214,8 @@ async fn an_installed_operator_may_do_all_that_it_does() {
 
     // The Secrets of its own namespace are watched.
     let secrets: Api<Secret> = Api::namespaced(bed.client.clone(), &release.home);
-    let gone = secrets.delete("s3-admin", &DeleteParams::default()).await;
+    let key = release.key();
+    let gone = secrets.delete(&key, &DeleteParams::default()).await;
     gone.unwrap();
     bed.until("the class is not accepted", async || {
         let status = classes.get(&bed.class).await.unwrap().status?;
@@ -196,12 +228,7 @@ async fn an_installed_operator_may_do_all_that_it_does() {
 
 #[test]
 fn unknown_values_are_refused() {
-    let output = Command::new("helm")
-        .args(["template", "x", &chart(), "--set", "crds.enable=true"])
-        .output()
-        .expect("helm is on the PATH under `testbed exec`");
-    assert!(!output.status.success());
-    let error = String::from_utf8_lossy(&output.stderr);
+    let error = helm_refuses(&["template", "x", &chart(), "--set", "crds.enable=true"]);
     assert!(error.contains("enable"), "{error}");
 }
 

@@ -22,6 +22,7 @@ mod life;
 mod metrics;
 mod monitoring;
 mod names;
+mod namespaces;
 mod network;
 mod optional;
 mod outages;

@@ -286,7 +286,7 @@ async fn anothers_organization_by_name_is_nothing_of_his() {
 #[test]
 fn no_permission_is_a_wildcard() {
     let chart = crate::chart::chart();
-    for set in ["watchNamespace=", "watchNamespace=acme"] {
+    for set in ["watchNamespaces=null", "watchNamespaces={acme,beta}"] {
         let text = crate::chart::helm(&["template", "x", &chart, "--set", set]);
         for document in text.split("\n---") {
             if document.contains("\nkind: ClusterRole") || document.contains("\nkind: Role") {

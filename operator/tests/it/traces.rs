@@ -32,7 +32,7 @@ async fn a_pass_is_a_trace_with_the_gateways_name_and_its_calls() {
         .env("KUBECONFIG", variable("FGW_TEST_KUBECONFIG"))
         .env("FILEGATEWAY_OPERATOR_NAMESPACE", SYSTEM)
         .env("FILEGATEWAY_GATEWAY_IMAGE", "filegateway/gateway:test")
-        .env("FILEGATEWAY_WATCH_NAMESPACE", &bed.namespace)
+        .env("FILEGATEWAY_WATCH_NAMESPACES", &bed.namespace)
         .env("FILEGATEWAY_LEASE_NAME", format!("lease-{}", bed.namespace))
         .env("FILEGATEWAY_HEALTH_LISTEN", "127.0.0.1:0")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint)

@@ -75,14 +75,19 @@ impl Bed {
 
     /// The Secrets that the class names.
     pub async fn apply_admin_secrets(&self, namespace: &str) {
+        self.apply_admin_key(namespace, "s3-admin").await;
+        let (username, password) = postgres_login();
+        let login = json!({"username": username, "password": password});
+        self.apply_secret(namespace, "postgres-admin", login).await;
+    }
+
+    /// A Secret with the key for the object store, called `name`.
+    pub async fn apply_admin_key(&self, namespace: &str, name: &str) {
         let key = json!({
             "access-key-id": variable("FGW_TEST_S3_ACCESS_KEY"),
             "secret-access-key": variable("FGW_TEST_S3_SECRET_KEY"),
         });
-        self.apply_secret(namespace, "s3-admin", key).await;
-        let (username, password) = postgres_login();
-        let login = json!({"username": username, "password": password});
-        self.apply_secret(namespace, "postgres-admin", login).await;
+        self.apply_secret(namespace, name, key).await;
     }
 
     /// [`new`](Self::new), its class, and an operator.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use operator::{Config, RunError};
+use operator::{Config, RunError, Watched};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -64,6 +64,8 @@ pub struct Start {
     pub kube: kube::Config,
     /// Its own namespace.
     pub home: String,
+    /// What it looks after.
+    pub watched: Watched,
     pub resync: Duration,
     pub lease_name: String,
     pub lease_duration: Duration,
@@ -151,14 +153,20 @@ impl Bed {
 
     /// Starts an operator with the permissions of a ServiceAccount.
     pub async fn operator_of(&self, namespace: &str, account: &str) -> Operator {
+        let start = self.start_of(namespace, account).await;
+        self.operator_as(start)
+    }
+
+    /// How one with the permissions of a ServiceAccount is started.
+    pub async fn start_of(&self, namespace: &str, account: &str) -> Start {
         let mut start = self.start().await;
         let account_name = format!("system:serviceaccount:{namespace}:{account}");
         start.kube.auth_info.impersonate = Some(account_name);
-        self.operator_as(Start {
+        Start {
             home: namespace.into(),
             lease_name: account.into(),
             ..start
-        })
+        }
     }
 
     /// A client of the API server that is `user` to it.
@@ -173,6 +181,7 @@ impl Bed {
         Start {
             kube: self.kube.clone(),
             home: SYSTEM.into(),
+            watched: Watched::only([&self.namespace]),
             resync: Duration::from_secs(600),
             lease_name: format!("lease-{}", self.namespace),
             lease_duration: Duration::from_secs(60),
@@ -181,7 +190,7 @@ impl Bed {
         }
     }
 
-    /// Starts an operator that looks after this test's namespace.
+    /// Starts an operator.
     pub fn operator_as(&self, start: Start) -> Operator {
         let calls = Arc::new(Calls::default());
         let (noted, namespace) = (calls.clone(), self.namespace.clone());
@@ -197,7 +206,7 @@ impl Bed {
         let config = Config {
             operator_namespace: start.home,
             gateway_image: "filegateway/gateway:test".into(),
-            watch_namespace: Some(self.namespace.clone()),
+            watched: start.watched,
             pod_name: pod_name.clone(),
             lease_name: start.lease_name,
             lease_duration: start.lease_duration,

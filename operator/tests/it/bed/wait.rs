@@ -3,13 +3,13 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use crds::FileGateway;
+use crds::{FileGateway, FileGatewayClass};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -110,6 +110,20 @@ impl Bed {
             Ok(found) => found,
             Err(what) => panic!("{what}"),
         }
+    }
+
+    /// Waits until this test's class is used by `operators` and nobody else.
+    pub async fn class_used_by(&self, operators: &[&str]) {
+        let classes = Api::<FileGatewayClass>::all(self.client.clone());
+        let what = format!("{} is used by {operators:?}", self.class);
+        self.until(&what, async || {
+            let class = classes.get(&self.class).await.unwrap();
+            let status = class.status.unwrap_or_default();
+            let in_use = status.conditions.iter().any(|one| one.type_ == "InUse");
+            let said = status.used_by.iter().eq(operators) && in_use != operators.is_empty();
+            said.then_some(())
+        })
+        .await;
     }
 
     /// Waits until a condition is true that was not for a minute.

@@ -69,7 +69,7 @@ impl Process {
             .env("KUBECONFIG", &kubeconfig)
             .env("FILEGATEWAY_OPERATOR_NAMESPACE", SYSTEM)
             .env("FILEGATEWAY_GATEWAY_IMAGE", "filegateway/gateway:test")
-            .env("FILEGATEWAY_WATCH_NAMESPACE", &bed.namespace)
+            .env("FILEGATEWAY_WATCH_NAMESPACES", &bed.namespace)
             .env("FILEGATEWAY_LEASE_SECONDS", "60")
             .env("FILEGATEWAY_HEALTH_LISTEN", "127.0.0.1:0")
             // Each stage of a rotation follows the one before at once.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crds::FileGateway;
 use crds::conditions::{CREDENTIALS_READY, Finding, reason};
-use kube::api::{Api, ListParams};
+use kube::api::ListParams;
 
 use super::{ID, SECRET, former_user, retire, spread};
 use crate::events;
@@ -134,20 +134,23 @@ fn refused(error: RemoteError, source: &str, bucket: &str) -> StepError {
 /// this operator sees.
 async fn other_bucket(step: &Step<'_>) -> Result<Option<String>, StepError> {
     let context = step.context;
-    let api: Api<FileGateway> = match &context.config.watch_namespace {
-        Some(namespace) => Api::namespaced(context.client.clone(), namespace),
-        None => Api::all(context.client.clone()),
-    };
-    let list = api
-        .list(&ListParams::default().limit(LOOKED_AT))
-        .await
-        .map_err(Error::api("list the FileGateways"))?;
     let endpoint = &step.plan.class.object_store.endpoint;
-    let mut buckets = list
-        .items
-        .into_iter()
-        .filter_map(|gateway| gateway.status?.bucket)
-        .filter(|found| found.created && found.endpoint == *endpoint)
-        .map(|found| found.name);
-    Ok(buckets.find(|name| *name != step.plan.bucket))
+    for api in context.config.watched.apis::<FileGateway>(&context.client) {
+        let list = match api.list(&ListParams::default().limit(LOOKED_AT)).await {
+            Ok(list) => list,
+            // One of several namespaces that is gone, and its Role with it.
+            Err(kube::Error::Api(status)) if status.code == 403 => continue,
+            Err(error) => return Err(Error::api("list the FileGateways")(error).into()),
+        };
+        let mut buckets = list
+            .items
+            .into_iter()
+            .filter_map(|gateway| gateway.status?.bucket)
+            .filter(|found| found.created && found.endpoint == *endpoint)
+            .map(|found| found.name);
+        if let Some(other) = buckets.find(|name| *name != step.plan.bucket) {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
 }
