@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crds::{ClassSnapshot, FileGatewayClass, IamServer, ObjectStore};
+use crds::{ClassSnapshot, FileGateway, FileGatewayClass, IamServer, ObjectStore};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::api::PartialObjectMeta;
@@ -17,6 +17,7 @@ use kube::runtime::reflector::Store;
 use crate::backoff::Backoff;
 use crate::cluster::{Cluster, Known, Served};
 use crate::config::Config;
+use crate::gateway::Hosts;
 use crate::meta::MANAGER;
 use crate::metrics::Metrics;
 use crate::outside::Outside;
@@ -49,6 +50,8 @@ pub struct Context {
     pub known: Known,
     /// Which optional kinds the cluster has.
     pub served: Served,
+    /// Which gateway has which host.
+    pub hosts: Hosts,
     /// What many gateways refer to, once the controllers run.
     pub stores: OnceLock<Stores>,
     /// What was found outside of the cluster.
@@ -63,6 +66,8 @@ pub struct Context {
 
 /// Kept up to date by watches.
 pub struct Stores {
+    /// The watched gateways, all of them before the first pass.
+    pub gateways: Store<FileGateway>,
     /// All classes.
     pub classes: Store<FileGatewayClass>,
     /// The watched namespaces, with their labels.
@@ -89,6 +94,7 @@ impl Context {
             metrics,
             backoff: Backoff::default(),
             usage: Usage::default(),
+            hosts: Hosts::default(),
             known: Known::default(),
             served: Served::default(),
             stores: OnceLock::new(),

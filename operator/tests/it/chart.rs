@@ -62,6 +62,7 @@ impl Release {
             "defaultClass.database.sslMode=disable".to_string(),
             "defaultClass.objectStore.credentialsSecretRef.name=s3-admin".to_string(),
             "defaultClass.database.credentialsSecretRef.name=postgres-admin".to_string(),
+            "defaultClass.exposure.hosts[0]=acme.example.com".to_string(),
             "defaultClass.exposure.ingress.className=nginx".to_string(),
             "defaultClass.exposure.httpRoute.parentRefs[0].name=public".to_string(),
             "defaultClass.exposure.httpRoute.parentRefs[0].namespace=gateways".to_string(),
