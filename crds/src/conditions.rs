@@ -47,6 +47,8 @@ pub mod reason {
     pub const INVALID_SPEC: &str = "InvalidSpec";
     /// `Accepted`: the class does not allow this namespace.
     pub const NOT_ALLOWED_BY_CLASS: &str = "NotAllowedByClass";
+    /// `Accepted`: another FileGateway has the host.
+    pub const HOST_CONFLICT: &str = "HostConflict";
     /// `Accepted` of a class: a Secret that it names is missing or incomplete.
     pub const CREDENTIALS_NOT_FOUND: &str = "CredentialsNotFound";
     /// `InUse` of a class: FileGateways name it.
@@ -91,6 +93,8 @@ pub mod reason {
     pub const COPIED: &str = "Copied";
     /// Pods get temporary keys by themselves.
     pub const WEB_IDENTITY: &str = "WebIdentity";
+    /// Nobody has said that the key of the class's Secret is for a gateway.
+    pub const SECRET_NOT_LABELLED: &str = "SecretNotLabelled";
     /// The key of the class's Secret can't do with the bucket what gateways do.
     pub const KEY_REFUSED: &str = "KeyRefused";
     /// The key of the class's Secret opens another gateway's bucket, too.

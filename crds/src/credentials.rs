@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
     .message("spec.credentials.webIdentity: the type WebIdentity needs it; write its roleARN and audience"))]
 pub struct ClassCredentials {
     /// `IAMUser`: the operator makes a user and a key per gateway at the server that `spec.iam` names.
-    /// `Secret`: you make a key per gateway, and put it into a Secret. `WebIdentity`: pods exchange their
+    /// `Secret`: you make a key per gateway, and put it into a Secret with the label
+    /// `filegateway.dev/credentials: "true"`. `WebIdentity`: pods exchange their
     /// ServiceAccount's token for temporary keys, and none is stored. Default: `IAMUser`.
     #[serde(default, rename = "type")]
     pub type_: CredentialsType,
@@ -43,7 +44,8 @@ pub enum CredentialsType {
 ///
 /// Their names follow from the gateway's and can't be chosen by it, so that nobody can point at somebody
 /// else's: `NAMESPACE.NAME`, or `PREFIX.NAMESPACE.NAME`, each with `access-key-id` and
-/// `secret-access-key`.
+/// `secret-access-key`, and with the label `filegateway.dev/credentials: "true"`, without which no gateway
+/// gets it.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretCredentials {

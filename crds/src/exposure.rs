@@ -43,11 +43,14 @@ pub enum ExposureType {
 }
 
 /// What gateways of a class may be exposed by. Without it they can't be.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(!has(self.ingress) && !has(self.httpRoute)) || (has(self.hosts) && size(self.hosts) > 0)")
+    .message("spec.exposure.hosts: write which hosts gateways may ask for, such as \"{namespace}.files.example.com\"; \"*\" is every host"))]
 pub struct ExposureRules {
     /// Hosts that gateways may ask for. `*.` in front stands for one label, and `{namespace}` for the
-    /// gateway's namespace, so that no tenant can take another's host. Default: every host. Example:
+    /// gateway's namespace, so that no tenant can take another's host; `*` alone is every host. Needed
+    /// with `ingress` or `httpRoute`. A host that another FileGateway has is refused besides. Example:
     /// `{namespace}.files.example.com`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]

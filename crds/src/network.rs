@@ -57,7 +57,7 @@ pub struct EgressRules {
     pub object_store: Option<Destination>,
 
     /// The PostgreSQL server, also of databases that FileGateways bring along. Needed for those in
-    /// other namespaces and in private networks.
+    /// other namespaces and in private networks that are not on the server of `spec.database`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<Destination>,
 

@@ -26,6 +26,8 @@ pub const OWNER_MARK: &str = "filegateway.dev/owner";
 pub const NAMESPACE_MARK: &str = "filegateway.dev/namespace";
 /// Name of the owner: a tag on buckets and users, for people.
 pub const NAME_MARK: &str = "filegateway.dev/name";
+/// `true` on a Secret in the operator's namespace: the key in it is for the FileGateway that its name tells.
+pub const CREDENTIALS_LABEL: &str = "filegateway.dev/credentials";
 /// SHA-256 of what was last applied to an object.
 pub const APPLIED_ANNOTATION: &str = "filegateway.dev/applied";
 /// SHA-256 of a Secret's data as we wrote it.
@@ -149,6 +151,11 @@ impl Owner {
             .and_then(|annotations| annotations.get(OWNER_MARK))
             .is_some_and(|uid| *uid == self.uid)
     }
+}
+
+/// Host of the Service of a gateway, inside of the cluster.
+pub fn service_host(namespace: &str, name: &str) -> String {
+    format!("{name}.{namespace}.svc")
 }
 
 /// Name of the ConfigMap.

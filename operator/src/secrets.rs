@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
-use kube::Client;
 use kube::api::{Api, DeleteParams, ObjectMeta, Preconditions};
+use kube::{Client, ResourceExt};
 use thiserror::Error;
 
 use crate::apply::{ApplyError, hash, settle};
 use crate::cluster::Cluster;
-use crate::meta::{CONTENT_ANNOTATION, Owner};
+use crate::meta::{CONTENT_ANNOTATION, CREDENTIALS_LABEL, Owner};
 use crate::sensitive::Sensitive;
 
 /// The component label of Secrets.
@@ -29,6 +29,18 @@ pub enum SecretError {
         name: String,
         /// The key.
         key: String,
+    },
+    /// It is there, and nobody has said that it is for gateways.
+    #[error(
+        "Secret {name} in namespace {namespace} lacks the label {CREDENTIALS_LABEL}=true, without which no \
+         FileGateway gets what is in it: if its key is for this one, `kubectl label secret {name} -n \
+         {namespace} {CREDENTIALS_LABEL}=true`"
+    )]
+    NotLabelled {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
     },
     /// It is there and belongs to somebody else.
     #[error(
@@ -73,10 +85,40 @@ pub async fn read<const N: usize>(
     keys: [&str; N],
 ) -> Result<[Sensitive; N], SecretError> {
     let secret = get(client, namespace, name).await?;
+    values(secret.as_ref(), namespace, name, keys)
+}
+
+/// The same of a Secret whose values may be handed to a gateway: it has to have the label that says so.
+///
+/// # Errors
+/// As [`read`], and when there is no such label.
+pub async fn read_for_gateway<const N: usize>(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    keys: [&str; N],
+) -> Result<[Sensitive; N], SecretError> {
+    let secret = get(client, namespace, name).await?;
+    if let Some(secret) = &secret
+        && secret.labels().get(CREDENTIALS_LABEL).map(String::as_str) != Some("true")
+    {
+        return Err(SecretError::NotLabelled {
+            namespace: namespace.into(),
+            name: name.into(),
+        });
+    }
+    values(secret.as_ref(), namespace, name, keys)
+}
+
+fn values<const N: usize>(
+    secret: Option<&Secret>,
+    namespace: &str,
+    name: &str,
+    keys: [&str; N],
+) -> Result<[Sensitive; N], SecretError> {
     let mut values = keys.map(|_| None);
     for (slot, key) in values.iter_mut().zip(keys) {
         let value = secret
-            .as_ref()
             .and_then(|secret| secret.data.as_ref()?.get(key))
             .and_then(|bytes| String::from_utf8(bytes.0.clone()).ok())
             .map(|text| text.trim_end_matches(['\n', '\r']).to_string())

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crds::{ClassSnapshot, FileGatewayClass, IamServer, ObjectStore};
+use crds::{ClassSnapshot, FileGateway, FileGatewayClass, IamServer, ObjectStore};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::api::PartialObjectMeta;
@@ -17,6 +17,7 @@ use kube::runtime::reflector::Store;
 use crate::backoff::Backoff;
 use crate::cluster::{Cluster, Known, Rollouts, Served};
 use crate::config::Config;
+use crate::gateway::Hosts;
 use crate::meta::MANAGER;
 use crate::metrics::Metrics;
 use crate::outside::Outside;
@@ -51,6 +52,8 @@ pub struct Context {
     pub rollouts: Rollouts,
     /// Which optional kinds the cluster has.
     pub served: Served,
+    /// Which gateway has which host.
+    pub hosts: Hosts,
     /// What many gateways refer to, once the controllers run.
     pub stores: OnceLock<Stores>,
     /// What was found outside of the cluster.
@@ -65,6 +68,8 @@ pub struct Context {
 
 /// Kept up to date by watches.
 pub struct Stores {
+    /// The watched gateways, all of them before the first pass.
+    pub gateways: Store<FileGateway>,
     /// All classes.
     pub classes: Store<FileGatewayClass>,
     /// The watched namespaces, with their labels.
@@ -91,6 +96,7 @@ impl Context {
             metrics,
             backoff: Backoff::default(),
             usage: Usage::default(),
+            hosts: Hosts::default(),
             known: Known::default(),
             rollouts: Rollouts::default(),
             served: Served::default(),

@@ -1,5 +1,5 @@
-//! What wakes the reconcile of a FileGateway: itself, its children, its class, its namespace, and the
-//! Secrets that it or its class names.
+//! What wakes the reconcile of a FileGateway: itself, its children, its class, its namespace, the Secrets
+//! that it or its class names, and another FileGateway that gives up its host.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use kube::core::Resource;
 use kube::runtime::controller::{Config as ControllerConfig, Controller};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt, predicates, watcher};
+use tokio::sync::mpsc;
 
 use super::classes::naming;
 use super::gather::{Patience, TOGETHER, gathered};
@@ -28,7 +29,7 @@ use super::watch::{
     namespaces, noted, own_secrets, rollouts, watch, watch_all,
 };
 use crate::context::{Context, OWN_SECRETS, Stores};
-use crate::gateway::key_secret;
+use crate::gateway::{Freed, asked, key_secret};
 use crate::health::Readiness;
 use crate::meta::{FINALIZER, instance_of, managed_selector};
 use crate::optional::{HTTP_ROUTE, OptionalKind, POD_MONITOR, SERVICE_MONITOR};
@@ -44,17 +45,24 @@ pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<Fi
         watcher::Config::default(),
     );
     let (seen, noting) = (store.clone(), context.clone());
+    let (freeing, freed) = mpsc::unbounded_channel();
     let main = first_list(main, readiness)
         .modify(|gateway| gateway.managed_fields_mut().clear())
         .reflect(writer)
-        .inspect_ok(move |event| noting.usage.note(event, &seen))
+        .inspect_ok(move |event| {
+            noting.usage.note(event, &seen);
+            for host in noting.hosts.note(event) {
+                // Nobody receives it any more when the controller ends.
+                let _ = freeing.send(host);
+            }
+        })
         .applied_objects()
         .predicate_filter(relevant, Default::default());
     let telling = context.metrics.clone();
     let main = main.inspect_ok(move |gateway| telling.told(&ObjectRef::from_obj(gateway)));
     let settings = ControllerConfig::default().concurrency(CONCURRENCY);
     let telling = context.metrics.clone();
-    let around = around(context, &store).inspect(move |(gateway, _)| telling.told(gateway));
+    let around = around(context, &store, freed).inspect(move |(gateway, _)| telling.told(gateway));
     let telling = context.metrics.clone();
     // Again: a pass may have begun meanwhile, and this one follows it all the same.
     let around = gathered(around).inspect(move |gateway| telling.told(gateway));
@@ -67,12 +75,14 @@ pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<Fi
 fn around(
     context: &Arc<Context>,
     store: &Store<FileGateway>,
+    mut freed: mpsc::UnboundedReceiver<Freed>,
 ) -> impl Stream<Item = Wake> + Send + 'static {
     // Passes read these, so they are kept by the watches that wake them.
     let (classes, classes_writer) = reflector::store();
     let (in_namespaces, namespaces_writer) = reflector::store();
     // A process leads once.
     let _ = context.stores.set(Stores {
+        gateways: store.clone(),
         classes: classes.clone(),
         namespaces: in_namespaces,
     });
@@ -93,6 +103,7 @@ fn around(
     };
     let all_classes: Api<FileGatewayClass> = Api::all(context.client.clone());
     let (by_class, by_namespace, by_secret) = (store.clone(), store.clone(), store.clone());
+    let by_host = store.clone();
     stream::select_all([
         child(rollouts(context, managed()), owners),
         child(names::<Service>(context, managed()), owners),
@@ -129,6 +140,16 @@ fn around(
                 let name = namespace.name_any();
                 select(&by_namespace, |gateway| {
                     gateway.namespace().as_deref() == Some(&name)
+                })
+            },
+        ),
+        // Those that were refused a host since another had it.
+        wakes(
+            stream::poll_fn(move |waker| freed.poll_recv(waker)).map(Ok),
+            move |freed: Freed| {
+                select(&by_host, |gateway| {
+                    asked(gateway) == Some(freed.host.as_str())
+                        && gateway.uid().as_ref() != Some(&freed.by)
                 })
             },
         ),

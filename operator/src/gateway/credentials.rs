@@ -3,7 +3,6 @@
 use crds::{CredentialsType, FileGatewayClass, FileGatewayClassSpec, WebIdentityCredentials};
 use kube::ResourceExt;
 
-use crate::class::secret_names;
 use crate::meta::Owner;
 
 /// How pods get their S3 keys.
@@ -43,14 +42,6 @@ pub fn credentials(class: &FileGatewayClass, owner: &Owner) -> Result<Credential
     let spec = &class.spec;
     let (namespace, name) = (&owner.namespace, &owner.name);
     if let Some(secret) = key_secret(spec, namespace, name) {
-        // What the operator itself logs in with must never reach a tenant.
-        if secret_names(spec).iter().any(|(own, _)| *own == secret) {
-            return Err(format!(
-                "Secret {secret} would hold this gateway's key and is named by FileGatewayClass \
-                 {class_name} for the operator itself: give the class's Secrets other names, or set its \
-                 spec.credentials.secret.prefix"
-            ));
-        }
         return Ok(CredentialsPlan::Secret { name: secret });
     }
     match (spec.credentials.type_, &spec.credentials.web_identity) {

@@ -73,6 +73,7 @@ pub async fn dereference(
                 }
                 Err(
                     SecretError::NotOwned { .. }
+                    | SecretError::NotLabelled { .. }
                     | SecretError::Delete { .. }
                     | SecretError::Apply(_),
                 ) => AuthSecret::Missing,

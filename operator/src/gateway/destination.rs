@@ -8,6 +8,7 @@ use crds::EgressRules;
 use crds::conditions::{ACCEPTED, Finding, reason};
 use url::{Host, Url};
 
+use super::given::DatabaseServer;
 use super::validate::{DatabasePlan, Plan};
 
 /// Ranges of which no address is public, by RFC 1918, 6598, 3927 and 1122.
@@ -120,6 +121,15 @@ pub fn host_of(url: &str) -> Option<(Host, u16)> {
     Some((url.host()?.to_owned(), url.port_or_known_default()?))
 }
 
+/// Whether a database that was given is on the server that the class names, and so vouches for: gateways
+/// with a database of the operator's reach it as well.
+pub fn is_of_class(plan: &Plan, given: &DatabaseServer) -> bool {
+    plan.class.database.as_ref().is_some_and(|own| {
+        own.port == i32::from(given.port)
+            && Host::parse(&own.host).is_ok_and(|host| Host::parse(&given.host) == Ok(host))
+    })
+}
+
 /// Refuses addresses of the spec that the class's network policy does not reach out to.
 ///
 /// # Errors
@@ -135,7 +145,9 @@ pub fn check(plan: &Plan) -> Result<(), Finding> {
         ..
     } = &plan.network.egress;
     let mut named = Vec::new();
-    if let (DatabasePlan::Given { server, .. }, None) = (&plan.database, database) {
+    if let (DatabasePlan::Given { server, .. }, None) = (&plan.database, database)
+        && !is_of_class(plan, server)
+    {
         let host = Host::parse(&server.host).ok();
         named.push(("spec.database.secretRef", "database", host));
     }

@@ -44,17 +44,6 @@ pub fn expose(
     class_name: &str,
     owner: &Owner,
 ) -> Result<Exposure, (&'static str, String)> {
-    if !allowed(&spec.host, &rules.hosts, &owner.namespace) {
-        let hosts = rules.hosts.join(", ");
-        return Err((
-            reason::NOT_ALLOWED_BY_CLASS,
-            format!(
-                "spec.exposure.host is {}: FileGatewayClass {class_name} allows {hosts} in this \
-                 namespace, which is {}",
-                spec.host, owner.namespace
-            ),
-        ));
-    }
     let not_offered = |kind: &str, field: &str| {
         (
             reason::INVALID_SPEC,
@@ -64,7 +53,7 @@ pub fn expose(
             ),
         )
     };
-    match spec.type_ {
+    let exposure = match spec.type_ {
         ExposureType::Ingress => {
             let rules = rules
                 .ingress
@@ -80,7 +69,7 @@ pub fn expose(
                 }
                 (None, None) => None,
             };
-            Ok(Exposure {
+            Exposure {
                 host: spec.host.clone(),
                 tls: tls_secret.is_some(),
                 route: Route::Ingress {
@@ -88,35 +77,50 @@ pub fn expose(
                     annotations,
                     tls_secret,
                 },
-            })
+            }
         }
         ExposureType::HTTPRoute => {
             let rules = rules
                 .http_route
                 .as_ref()
                 .ok_or_else(|| not_offered("HTTPRoute", "httpRoute"))?;
-            Ok(Exposure {
+            Exposure {
                 host: spec.host.clone(),
                 tls: rules.tls,
                 route: Route::HttpRoute {
                     parents: rules.parent_refs.clone(),
                 },
-            })
+            }
         }
+    };
+    if !allowed(&spec.host, &rules.hosts, &owner.namespace) {
+        let hosts = match rules.hosts.as_slice() {
+            [] => "no host".into(),
+            hosts => hosts.join(", "),
+        };
+        return Err((
+            reason::NOT_ALLOWED_BY_CLASS,
+            format!(
+                "spec.exposure.host is {}: FileGatewayClass {class_name} allows {hosts} in this \
+                 namespace, which is {}; write another host, or ask the platform team to add it to the \
+                 class's spec.exposure.hosts",
+                spec.host, owner.namespace
+            ),
+        ));
     }
+    Ok(exposure)
 }
 
 fn allowed(host: &str, patterns: &[String], namespace: &str) -> bool {
-    patterns.is_empty()
-        || patterns.iter().any(|pattern| {
-            let pattern = pattern.replace("{namespace}", namespace);
-            match pattern.strip_prefix("*.") {
-                Some(domain) => host
-                    .split_once('.')
-                    .is_some_and(|(_, parent)| parent == domain),
-                None => host == pattern,
-            }
-        })
+    patterns.iter().any(|pattern| {
+        let pattern = pattern.replace("{namespace}", namespace);
+        match pattern.strip_prefix("*.") {
+            Some(domain) => host
+                .split_once('.')
+                .is_some_and(|(_, parent)| parent == domain),
+            None => pattern == "*" || host == pattern,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -129,7 +133,8 @@ mod tests {
             let patterns: Vec<_> = patterns.iter().map(|p| (*p).to_string()).collect();
             allowed(host, &patterns, "acme")
         };
-        assert!(allowed("anything.example.com", &[]));
+        assert!(!allowed("anything.example.com", &[]));
+        assert!(allowed("anything.example.com", &["x.example.com", "*"]));
         assert!(allowed(
             "a.files.example.com",
             &["x.example.com", "*.files.example.com"]

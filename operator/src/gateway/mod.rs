@@ -5,6 +5,7 @@
 //! ├─ provision
 //! │  ├─ dereference    the class, the namespace, Secrets that the spec names
 //! │  ├─ validate       → Plan; nobody reads the spec after this
+//! │  ├─ hosts          has nobody else the host?
 //! │  ├─ look           is the last look at the outside world still good?
 //! │  ├─ steps/*        if not, the outside world, independent ones side by side
 //! │  ├─ build/*        Plan → Kubernetes objects, pure
@@ -24,6 +25,7 @@ mod draft;
 mod error;
 mod exposure;
 mod given;
+mod hosts;
 mod intend;
 mod look;
 mod named;
@@ -44,6 +46,7 @@ mod workload;
 pub use credentials::{CredentialsPlan, key_secret};
 pub use dereference::{AuthSecret, Dereferenced};
 pub use error::Error;
+pub use hosts::{Freed, Hosts, asked};
 pub use reconcile::{error_policy, reconcile};
 pub use steps::rotation::Schedule;
 pub use validate::{DatabasePlan, Plan, Rotations, validate};

@@ -12,6 +12,7 @@ use super::build::Restarts;
 use super::dereference::dereference;
 use super::draft::Draft;
 use super::error::Error;
+use super::hosts;
 use super::intend::intend;
 use super::look;
 use super::outcome::Outcome;
@@ -44,7 +45,8 @@ pub async fn provision(
 ) -> Result<Provisioned, Error> {
     let draft = Draft::new(context, gateway, owner);
     let found = dereference(context, gateway, owner).await?;
-    let plan = match validate(gateway, owner, &found, &context.config.gateway_image) {
+    let plan = validate(gateway, owner, &found, &context.config.gateway_image);
+    let plan = match hosts::settle(context, gateway, plan) {
         Ok(plan) => plan,
         Err(refusal) => {
             refuse(context, gateway, &draft, owner, refusal).await?;

@@ -22,7 +22,9 @@ use super::named::secret_missing;
 use super::settings::{Settings, settings};
 use super::video::{VideoPlan, video};
 use super::webhook::{WebhookPlan, webhook};
-use crate::meta::{Owner, ROTATE_ACCESS_KEY, ROTATE_DATABASE_PASSWORD, ROTATE_SIGNING_KEY};
+use crate::meta::{
+    Owner, ROTATE_ACCESS_KEY, ROTATE_DATABASE_PASSWORD, ROTATE_SIGNING_KEY, service_host,
+};
 use crate::{names, quantity};
 
 /// Everything the steps and builders need to know; nobody reads the spec after this.
@@ -102,7 +104,10 @@ impl Plan {
             Some(Exposure { host, tls, .. }) => {
                 format!("{}://{host}", if *tls { "https" } else { "http" })
             }
-            None => format!("http://{}.{}.svc", self.owner.name, self.owner.namespace),
+            None => format!(
+                "http://{}",
+                service_host(&self.owner.namespace, &self.owner.name)
+            ),
         }
     }
 

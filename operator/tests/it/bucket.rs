@@ -332,3 +332,30 @@ async fn a_bucket_of_ten_thousand_objects_is_emptied_and_says_how_far_it_is() {
     bed.gone("files").await;
     assert!(!bucket_exists(&bucket).await);
 }
+
+#[tokio::test]
+async fn unfinished_uploads_are_aborted_side_by_side() {
+    let (bed, _operator) = Bed::with_operator("aborted").await;
+    bed.create("files", json!({"deletionPolicy": "Delete"}))
+        .await
+        .unwrap();
+    bed.ready("files").await;
+    let (admin, bucket) = (s3_admin(), bucket_of(&bed, "files").await);
+    let keys: Vec<_> = (0..400).map(|number| number.to_string()).collect();
+    for some in keys.chunks(50) {
+        let made = some.iter().map(|key| {
+            let call = admin.create_multipart_upload().bucket(&bucket);
+            call.key(key).send()
+        });
+        let made = futures_util::future::join_all(made).await;
+        assert!(made.iter().all(Result::is_ok));
+    }
+    // One after the other they take 40 seconds and more.
+    bed.s3.delay(100);
+    let begun = std::time::Instant::now();
+    bed.delete("files").await;
+    bed.gone("files").await;
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert!(!bucket_exists(&bucket).await);
+}

@@ -83,6 +83,7 @@ impl Release {
             "defaultClass.database.sslMode=disable".to_string(),
             format!("defaultClass.objectStore.credentialsSecretRef.name={key}"),
             "defaultClass.database.credentialsSecretRef.name=postgres-admin".to_string(),
+            "defaultClass.exposure.hosts[0]=acme.example.com".to_string(),
             "defaultClass.exposure.ingress.className=nginx".to_string(),
             "defaultClass.exposure.httpRoute.parentRefs[0].name=public".to_string(),
             "defaultClass.exposure.httpRoute.parentRefs[0].namespace=gateways".to_string(),

@@ -40,6 +40,12 @@ pub fn of_secrets() -> Value {
     json!({"credentials": {"type": "Secret", "secret": {"prefix": "keys"}}})
 }
 
+/// A Secret in the operator's namespace that is meant for a gateway.
+pub async fn apply_key(bed: &Bed, name: &str, data: Value) {
+    let labels = json!({"filegateway.dev/credentials": "true"});
+    bed.apply_labelled_secret(SYSTEM, name, labels, data).await;
+}
+
 async fn bucket_of(bed: &Bed, name: &str) -> String {
     bed.condition(name, "BucketReady", "True", "Created").await;
     bed.status(name).await.bucket.unwrap().name
@@ -65,6 +71,16 @@ async fn a_key_of_the_class_is_tried_copied_and_followed() {
     let bucket = bucket_of(&bed, "files").await;
     let first = key_for(&bucket).await;
     bed.apply_secret(SYSTEM, &source, data(&first)).await;
+    let unlabelled = "SecretNotLabelled";
+    let message = bed
+        .condition("files", "CredentialsReady", "False", unlabelled)
+        .await;
+    let command =
+        format!("kubectl label secret {source} -n {SYSTEM} filegateway.dev/credentials=true");
+    assert!(message.contains(&command), "{message}");
+    let copy = bed.api::<Secret>().get_opt("files-s3").await.unwrap();
+    assert!(copy.is_none());
+    apply_key(&bed, &source, data(&first)).await;
     let files = bed.ready("files").await;
     let copy = bed.secret("files-s3").await;
     assert_eq!(json!(copy), data(&first));
@@ -73,7 +89,7 @@ async fn a_key_of_the_class_is_tried_copied_and_followed() {
     // The next one is taken up at once, and pods are not replaced.
     let before = bed.api::<Deployment>().get("files").await.unwrap();
     let second = key_for(&bucket).await;
-    bed.apply_secret(SYSTEM, &source, data(&second)).await;
+    apply_key(&bed, &source, data(&second)).await;
     bed.until("the new key", async || {
         let copy = bed.secret("files-s3").await;
         (json!(copy) == data(&second)).then_some(())
@@ -84,7 +100,7 @@ async fn a_key_of_the_class_is_tried_copied_and_followed() {
 
     // One that is of no use is not taken.
     let useless = key_for("elsewhere").await;
-    bed.apply_secret(SYSTEM, &source, data(&useless)).await;
+    apply_key(&bed, &source, data(&useless)).await;
     let message = bed
         .condition("files", "CredentialsReady", "False", "KeyRefused")
         .await;
@@ -113,7 +129,7 @@ async fn a_key_that_opens_anothers_bucket_is_refused() {
         "secret-access-key": variable("FGW_TEST_S3_SECRET_KEY"),
     });
     let source = format!("keys.{}.files", bed.namespace);
-    bed.apply_secret(SYSTEM, &source, everything).await;
+    apply_key(&bed, &source, everything).await;
     let message = bed
         .condition("files", "CredentialsReady", "False", "KeyTooWide")
         .await;
@@ -122,29 +138,35 @@ async fn a_key_that_opens_anothers_bucket_is_refused() {
     assert!(copy.is_none());
 }
 
+/// Nor when it is another class that names it, and somebody has labelled it.
 #[tokio::test]
 async fn the_operators_own_secret_is_never_a_gateways() {
-    let bed = Bed::new("ownsecret").await;
+    let mut bed = Bed::new("ownsecret").await;
     let own = format!("{}.files", bed.namespace);
     let key = json!({
         "access-key-id": variable("FGW_TEST_S3_ACCESS_KEY"),
         "secret-access-key": variable("FGW_TEST_S3_SECRET_KEY"),
     });
-    bed.apply_secret(SYSTEM, &own, key).await;
-    bed.apply_class(json!({
+    apply_key(&bed, &own, key).await;
+    let class = json!({
         "credentials": {"type": "Secret"},
         "objectStore": {"credentialsSecretRef": {"name": own}},
-    }))
-    .await;
+    });
+    bed.apply_class(class).await;
+    let naming = bed.class.clone();
+    bed.class = format!("{naming}-too");
+    bed.apply_class(json!({"credentials": {"type": "Secret"}}))
+        .await;
     let _operator = bed.operator(std::time::Duration::from_secs(600)).await;
     bed.create("files", json!({})).await.unwrap();
     let message = bed
-        .condition("files", "Accepted", "False", "InvalidSpec")
+        .condition("files", "CredentialsReady", "False", "InvalidSpec")
         .await;
-    assert!(
-        message.contains("spec.credentials.secret.prefix"),
-        "{message}"
-    );
+    for part in [own.as_str(), &naming, "spec.credentials.secret.prefix"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let copy = bed.api::<Secret>().get_opt("files-s3").await.unwrap();
+    assert!(copy.is_none());
 }
 
 #[tokio::test]
@@ -159,7 +181,7 @@ async fn what_another_way_has_left_goes_when_no_pod_uses_it() {
 
     let key = key_for(&bucket.name).await;
     let source = format!("keys.{}.files", bed.namespace);
-    bed.apply_secret(SYSTEM, &source, data(&key)).await;
+    apply_key(&bed, &source, data(&key)).await;
     let mut class = of_secrets();
     // Where the user was made is known without the class.
     class["iam"] = Value::Null;

@@ -78,3 +78,75 @@ async fn only_what_the_class_offers_can_be_asked_for() {
     let address = bed.status("files").await.address;
     assert_eq!(address.as_deref(), Some("http://a.files.example.com"));
 }
+
+#[tokio::test]
+async fn a_class_that_names_no_hosts_allows_none() {
+    let bed = Bed::new("nohosts").await;
+    let refused = bed.try_class(json!({"exposure": {"ingress": {}}})).await;
+    let message = refused.unwrap_err().to_string();
+    for part in ["spec.exposure.hosts: write", "{namespace}.", "\"*\""] {
+        assert!(message.contains(part), "{message}");
+    }
+    let route =
+        json!({"hosts": [], "httpRoute": {"parentRefs": [{"name": "a", "namespace": "b"}]}});
+    assert!(bed.try_class(json!({"exposure": route})).await.is_err());
+    let everything = json!({"hosts": ["*"], "ingress": {}});
+    bed.apply_class(json!({"exposure": everything})).await;
+    let _operator = bed.operator(std::time::Duration::from_secs(600)).await;
+    bed.create("files", json!({"exposure": {"host": "any.example.com"}}))
+        .await
+        .unwrap();
+    bed.condition("files", "Accepted", "True", "Accepted").await;
+}
+
+#[tokio::test]
+async fn a_host_is_one_gateways_until_that_gives_it_up() {
+    let (bed, _operator) = Bed::with_operator("onehost").await;
+    bed.apply_class(json!({"exposure": {"hosts": ["*"], "ingress": {}}}))
+        .await;
+    let ingresses = bed.api::<Ingress>();
+    let host = async |name: &str| {
+        let spec = ingresses.get(name).await.unwrap().spec?;
+        spec.rules?.first()?.host.clone()
+    };
+    for (name, host) in [("older", "a.example.com"), ("younger", "b.example.com")] {
+        bed.create(name, json!({"exposure": {"host": host}}))
+            .await
+            .unwrap();
+        bed.condition(name, "RouteReady", "True", "RouteAccepted")
+            .await;
+    }
+
+    // Its age gives nobody what another has.
+    let same = json!({"spec": {"exposure": {"host": "b.example.com"}}});
+    bed.patch("older", same).await.unwrap();
+    let message = bed
+        .condition("older", "Accepted", "False", "HostConflict")
+        .await;
+    assert!(message.contains("b.example.com"), "{message}");
+    assert!(
+        !message.contains("younger") && !message.contains(&bed.namespace),
+        "{message}"
+    );
+    assert_eq!(host("older").await.as_deref(), Some("a.example.com"));
+    bed.condition("younger", "Accepted", "True", "Accepted")
+        .await;
+
+    let other = json!({"spec": {"exposure": {"host": "c.example.com"}}});
+    bed.patch("younger", other).await.unwrap();
+    bed.until("the host is the other's", async || {
+        (host("older").await.as_deref() == Some("b.example.com")).then_some(())
+    })
+    .await;
+    bed.condition("older", "Accepted", "True", "Accepted").await;
+
+    // What was left behind can be had, and what goes leaves its own.
+    bed.create("third", json!({"exposure": {"host": "b.example.com"}}))
+        .await
+        .unwrap();
+    bed.condition("third", "Accepted", "False", "HostConflict")
+        .await;
+    bed.delete("older").await;
+    bed.gone("older").await;
+    bed.condition("third", "Accepted", "True", "Accepted").await;
+}

@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{PodTemplateSpec, Secret};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::Api;
 use serde_json::json;
 
@@ -122,9 +123,6 @@ async fn what_was_kept_is_taken_up_again() {
     let own = format!("postgres://{database}:anew@{server}");
     bed.apply_secret(&bed.namespace, "own", json!({"url": own}))
         .await;
-    let loopback = json!({"to": [{"ipBlock": {"cidr": "127.0.0.1/32"}}]});
-    bed.apply_class(json!({"networkPolicy": {"egress": {"database": loopback}}}))
-        .await;
     // Of another name, since nobody collects here what the first one owned.
     let again = json!({
         "bucket": {"name": bucket, "adopt": true},
@@ -132,6 +130,12 @@ async fn what_was_kept_is_taken_up_again() {
     });
     bed.create("again", again).await.unwrap();
     bed.ready("again").await;
+    // Its server is a private address, and the class's own.
+    let policy = bed.api::<NetworkPolicy>().get("again").await.unwrap();
+    let egress = serde_json::to_value(policy.spec.unwrap().egress).unwrap();
+    let server = json!({"to": [{"ipBlock": {"cidr": "127.0.0.1/32"}}],
+        "ports": [{"protocol": "TCP", "port": bed.postgres.address.port()}]});
+    assert!(egress.as_array().unwrap().contains(&server), "{egress}");
     let key = bed.secret("again-s3").await;
     let client = s3(&key["access-key-id"], &key["secret-access-key"]);
     assert_eq!(get(&client, &bucket, "a").await.unwrap(), b"hello");

@@ -3,8 +3,9 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -23,6 +24,8 @@ pub struct Proxy {
 #[derive(Default)]
 struct Sight {
     writes: AtomicUsize,
+    /// Milliseconds.
+    delay: AtomicU64,
     witness: OnceLock<Box<dyn Witness>>,
 }
 
@@ -74,6 +77,11 @@ impl Proxy {
     /// Shows all that comes from now on to `witness`, the only one.
     pub fn show(&self, witness: impl Witness + 'static) {
         assert!(self.sight.witness.set(Box::new(witness)).is_ok());
+    }
+
+    /// Holds each request up for `milliseconds`.
+    pub fn delay(&self, milliseconds: u64) {
+        self.sight.delay.store(milliseconds, Ordering::SeqCst);
     }
 
     /// Ends all connections, and each new one at once.
@@ -144,6 +152,8 @@ async fn requests(
                 Some(Moment::After) => answer_is_last.store(true, Ordering::SeqCst),
             }
         }
+        let delay = Duration::from_millis(sight.delay.load(Ordering::SeqCst));
+        tokio::time::sleep(delay).await;
         if to.write_all(bytes).await.is_err() {
             return;
         }

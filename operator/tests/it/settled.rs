@@ -49,7 +49,7 @@ fn everything_asked_for() -> Value {
 async fn passes_over_a_settled_gateway_write_nothing() {
     let bed = Bed::new("settled").await;
     let ingress = json!({"className": "nginx", "annotations": {"a.example.com/b": "c"}});
-    bed.apply_class(json!({"exposure": {"ingress": ingress}}))
+    bed.apply_class(json!({"exposure": {"hosts": ["acme.example.com"], "ingress": ingress}}))
         .await;
     // Quantities that the API server writes differently, and both kinds of database.
     let resources = json!({"resources": {

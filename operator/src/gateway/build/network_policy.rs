@@ -17,7 +17,7 @@ use super::deployment::HTTP_PORT;
 use super::metrics::METRICS_PORT;
 use crate::gateway::credentials::CredentialsPlan;
 use crate::gateway::destination::{
-    Place, ServiceName, host_of, place, public_ranges, service_namespace,
+    Place, ServiceName, host_of, is_of_class, place, public_ranges, service_namespace,
 };
 use crate::gateway::validate::{DatabasePlan, Plan};
 use crate::meta::instance_selector;
@@ -75,9 +75,13 @@ fn egress(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
     }
     if let DatabasePlan::Given { server, .. } = &plan.database {
         let host = Host::parse(&server.host).ok();
-        allowed.extend(
-            chosen(rules.database.as_ref()).or_else(|| of_tenant(&host?, server.port, own)),
-        );
+        allowed.extend(chosen(rules.database.as_ref()).or_else(|| {
+            if is_of_class(plan, server) {
+                Some(of_host(&host?, server.port.into()))
+            } else {
+                of_tenant(&host?, server.port, own)
+            }
+        }));
     }
     // A shared secret is not fetched from anywhere.
     if plan.auth.secret_ref.is_none() {

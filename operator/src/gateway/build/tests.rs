@@ -88,6 +88,7 @@ spec:
       dns: {to: [{namespaceSelector: {}}], ports: [5353]}
       others: [{to: [{ipBlock: {cidr: 10.1.0.0/16}}], ports: [3128]}]
   exposure:
+    hosts: ['*']
     ingress:
       className: nginx
       annotations: {nginx.ingress.kubernetes.io/proxy-body-size: '0'}

@@ -86,6 +86,7 @@ impl StepError {
                 (Kind::Other, _) => reason::BACKEND_ERROR,
             },
             Self::Secret(SecretError::Missing { .. }) => reason::CREDENTIALS_NOT_FOUND,
+            Self::Secret(SecretError::NotLabelled { .. }) => reason::SECRET_NOT_LABELLED,
             Self::Secret(SecretError::NotOwned { .. }) => reason::SECRET_NOT_OWNED,
             Self::Secret(SecretError::Apply(ApplyError::NotOwned { .. })) => {
                 reason::SECRET_NOT_OWNED

@@ -12,9 +12,11 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Region, RequestChecksumCalculation};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier, Tag, Tagging,
+    BucketLocationConstraint, CreateBucketConfiguration, Delete, MultipartUpload, ObjectIdentifier,
+    Tag, Tagging,
 };
 use crds::ObjectStore;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::aws::{AccessKey, retries, timeouts, translate};
 use super::error::{Kind, RemoteError, System};
@@ -31,6 +33,9 @@ pub type Tags = BTreeMap<String, String>;
 const DEFAULT_REGION: &str = "us-east-1";
 /// What one DeleteObjects call takes.
 const BATCH: i32 = 1000;
+/// Calls that abort uploads, of which each takes one: enough to hide their latency, few enough for a server
+/// that deletes the parts meanwhile.
+const ABORTED_AT_ONCE: usize = 16;
 
 /// How an attempt to create a bucket ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -322,22 +327,27 @@ impl S3 {
                 emptied.finished = true;
                 return Ok(());
             }
-            emptied.count += uploads.len();
-            for upload in uploads {
-                let call = self
-                    .client
-                    .abort_multipart_upload()
-                    .bucket(bucket)
-                    .set_key(upload.key)
-                    .set_upload_id(upload.upload_id);
-                match call.send().await {
-                    Ok(_) => {}
-                    Err(error) if error.code() == Some("NoSuchUpload") => {}
-                    Err(error) => return Err(self.failure("abort an unfinished upload", &error)),
-                }
-            }
+            let aborted = uploads.into_iter().map(|upload| self.abort(bucket, upload));
+            emptied.count += stream::iter(aborted)
+                .buffer_unordered(ABORTED_AT_ONCE)
+                .try_fold(0, async |count, ()| Ok(count + 1))
+                .await?;
         }
         Ok(())
+    }
+
+    async fn abort(&self, bucket: &str, upload: MultipartUpload) -> Result<(), RemoteError> {
+        let call = self
+            .client
+            .abort_multipart_upload()
+            .bucket(bucket)
+            .set_key(upload.key)
+            .set_upload_id(upload.upload_id);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
+            Err(error) => Err(self.failure("abort an unfinished upload", &error)),
+        }
     }
 
     fn failure<E>(&self, action: &'static str, error: &SdkError<E, HttpResponse>) -> RemoteError

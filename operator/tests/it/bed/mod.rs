@@ -150,8 +150,19 @@ impl Bed {
     }
 
     pub async fn apply_secret(&self, namespace: &str, name: &str, data: Value) {
+        self.apply_labelled_secret(namespace, name, json!({}), data)
+            .await;
+    }
+
+    pub async fn apply_labelled_secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        labels: Value,
+        data: Value,
+    ) {
         let secret: Secret = serde_json::from_value(json!({
-            "metadata": {"name": name, "namespace": namespace},
+            "metadata": {"name": name, "namespace": namespace, "labels": labels},
             "stringData": data,
         }))
         .unwrap();

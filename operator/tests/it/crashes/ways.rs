@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::part::{gone, one_key, one_volume, part, says, settled};
 use super::process::Process;
 use crate::backends::{get, put, s3, s3_admin, tags};
-use crate::bed::{Bed, SYSTEM};
-use crate::credentials::{data, key_for, of_secrets};
+use crate::bed::Bed;
+use crate::credentials::{apply_key, data, key_for, of_secrets};
 use crate::life::{Inventory, inventory};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub async fn live(bed: &Bed, process: &Process) {
     let bucket = bed.status("files").await.bucket.unwrap().name;
     let key = key_for(&bucket).await;
     let source = format!("keys.{}.files", bed.namespace);
-    bed.apply_secret(SYSTEM, &source, data(&key)).await;
+    apply_key(bed, &source, data(&key)).await;
 
     for pair in Way::ALL.windows(2) {
         let [former, way] = [pair[0], pair[1]];

@@ -1,15 +1,19 @@
 //! A key that an administrator made, copied from the operator's namespace to where pods read it.
 //!
-//! It is tried before it replaces the one before: it must open the gateway's bucket, and must not open
-//! another gateway's. Pods go on with the one before as long as the new one is of no use.
+//! It must be labelled as meant for a gateway, so that no other Secret of the operator's namespace is ever
+//! handed to a tenant by its name. It is tried before it replaces the one before: it must open the gateway's
+//! bucket, and must not open another gateway's. Pods go on with the one before as long as the new one is of
+//! no use.
 
 use std::collections::BTreeMap;
 
-use crds::FileGateway;
 use crds::conditions::{CREDENTIALS_READY, Finding, reason};
-use kube::api::ListParams;
+use crds::{FileGateway, FileGatewayClass};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
 
 use super::{ID, SECRET, former_user, retire, spread};
+use crate::class::secret_names;
 use crate::events;
 use crate::gateway::error::Error;
 use crate::gateway::steps::rotation::{Progress, Rotated, Schedule, now};
@@ -34,7 +38,9 @@ pub(super) async fn ensure(step: &Step<'_>, source: &str) -> Result<(Finding, Ro
     let name = s3_secret_name(&owner.name);
     let kept = secrets::owned(&context.client, owner, &name).await?;
     let namespace = &context.config.operator_namespace;
-    let [id, secret] = secrets::read(&context.client, namespace, source, [ID, SECRET]).await?;
+    refuse_logins(step, source).await?;
+    let keys = [ID, SECRET];
+    let [id, secret] = secrets::read_for_gateway(&context.client, namespace, source, keys).await?;
     let data = BTreeMap::from([
         (ID.to_string(), id.clone()),
         (SECRET.to_string(), secret.clone()),
@@ -90,6 +96,32 @@ pub(super) async fn ensure(step: &Step<'_>, source: &str) -> Result<(Finding, Ro
         look_at,
     };
     Ok((finding, rotated))
+}
+
+/// What the operator itself logs in with must never reach a tenant, whatever label it has.
+async fn refuse_logins(step: &Step<'_>, source: &str) -> Result<(), StepError> {
+    // Not by what is watched: a class that is not seen yet counts as well.
+    let classes = Api::<FileGatewayClass>::all(step.context.client.clone())
+        .list(&ListParams::default())
+        .await
+        .map_err(Error::api("list the FileGatewayClasses"))?;
+    let named = |class: &&FileGatewayClass| {
+        let names = secret_names(&class.spec);
+        names.iter().any(|(name, _)| *name == source)
+    };
+    match classes.items.iter().find(named) {
+        None => Ok(()),
+        Some(class) => Err(StepError::Unusable {
+            reason: reason::INVALID_SPEC,
+            message: format!(
+                "Secret {source} would hold this gateway's key and is named by FileGatewayClass {} for the \
+                 operator itself: give that class's Secrets other names, or set spec.credentials.secret.prefix \
+                 of FileGatewayClass {}",
+                class.name_any(),
+                step.plan.class.name
+            ),
+        }),
+    }
 }
 
 async fn try_key(step: &Step<'_>, source: &str, key: &AccessKey) -> Result<(), StepError> {
