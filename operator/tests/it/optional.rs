@@ -151,6 +151,10 @@ async fn routes_and_monitors_are_made_once_the_cluster_has_them() {
     let plain = json!({"spec": {"exposure": null}});
     bed.patch("files", plain).await.unwrap();
     is_gone(&bed, HTTP_ROUTE).await;
+    // Nobody may uninstall a class that is in use.
+    bed.delete("files").await;
+    bed.gone("files").await;
+    bed.class_used_by(&[]).await;
     operator.stop().await;
     for (module, file) in DEFINITIONS {
         let name = definition(module, file).metadata.name.unwrap();

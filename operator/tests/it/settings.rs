@@ -43,6 +43,10 @@ async fn a_spec_reaches_the_pods() {
         assert_eq!(set[variable], expected, "{variable}");
     }
     assert!(!set.contains_key("FILEGATEWAY_QUOTA_FILES"));
-    let version = bed.status("files").await.version;
-    assert_eq!(version.as_deref(), Some("test"));
+    // Objects of the cluster do not wait for the status.
+    bed.until("the version", async || {
+        let gateway = bed.gateways().get("files").await.unwrap();
+        (gateway.status?.version? == "test").then_some(())
+    })
+    .await;
 }

@@ -16,7 +16,7 @@ const READY: (&str, &str) = ("Ready", "AllReady");
 
 /// Lives it to its end: adopted buckets are never deleted.
 pub async fn live(bed: &Bed, process: &Process) {
-    bed.apply_class(json!({"exposure": {"ingress": {"className": "nginx"}}}))
+    bed.apply_class(json!({"exposure": {"hosts": ["*"], "ingress": {"className": "nginx"}}}))
         .await;
     let admin = s3_admin();
     // As the inventory looks for it.
