@@ -79,12 +79,20 @@ impl Writer {
         let outcome = match outcome {
             // Whatever it looked like from here.
             Err(_) if self.lost.is_cancelled() => Err(FilesError::UploadTaken),
+            // Stores differ in what they say of parts of an upload that was ended a moment ago.
+            Err(FilesError::Store { .. }) if self.is_lost().await => Err(FilesError::UploadTaken),
             outcome => outcome,
         };
         if let Err(error) = self.files.catalog.release_resumable(self.held).await {
             tracing::warn!(file.id = %self.held.id, error = causes(&error), "an upload could not be let go of");
         }
         outcome
+    }
+
+    /// Whether the catalogue says that the upload is ended, or another request's.
+    async fn is_lost(&self) -> bool {
+        let row = self.files.catalog.find_resumable(self.held.id).await;
+        row.is_ok_and(|row| row.is_none_or(|row| row.fence != self.held.number))
     }
 
     /// Gives signs of life until the guard is dropped, and notices when the upload is lost.
