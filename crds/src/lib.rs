@@ -60,7 +60,7 @@ pub use scheduling::{SchedulingSpec, TopologySpread, WhenUnsatisfiable};
 pub use server::ServerSpec;
 pub use shutdown::ShutdownSpec;
 pub use status::{
-    BucketStatus, ClassSnapshot, DatabaseStatus, FileGatewayStatus, RotationStatus,
+    BucketStatus, ClassSnapshot, DatabaseStatus, FileGatewayStatus, FormerServers, RotationStatus,
     RotationStatuses,
 };
 pub use tracing::TracingRules;

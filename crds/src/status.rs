@@ -30,6 +30,11 @@ pub struct FileGatewayStatus {
     /// The class as last used, so that deletion does not need it to exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<ClassSnapshot>,
+    /// Servers that the class named before: logins that were made there are revoked when no pod uses them any
+    /// more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub former: Vec<FormerServers>,
     /// The deletion policy in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
@@ -94,6 +99,23 @@ pub struct ClassSnapshot {
     /// Its PostgreSQL server, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseServer>,
+}
+
+/// Servers that a class named before it named others, with what has to be revoked there.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FormerServers {
+    /// When the class was seen to name others.
+    pub since: Time,
+    /// The class as it was.
+    pub class: ClassSnapshot,
+    /// The S3 user at its IAM server; none when that is done, or has not moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The database at its PostgreSQL server, whose roles are locked; none when that is done, or has not
+    /// moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseStatus>,
 }
 
 /// The bucket as provisioned.

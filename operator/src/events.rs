@@ -21,6 +21,8 @@ pub const KEY_ROTATED: &str = "KeyRotated";
 pub const KEY_REVOKED: &str = "KeyRevoked";
 /// The operator made the database.
 pub const DATABASE_CREATED: &str = "DatabaseCreated";
+/// The class names other servers than before.
+pub const MOVED: &str = "Moved";
 /// The gateway answers requests.
 pub const READY: &str = "Ready";
 /// The bucket and the database outlive their gateway.

@@ -12,6 +12,9 @@ pub const MANAGER: &str = "filegateway-operator";
 pub const FINALIZER: &str = "filegateway.dev/finalizer";
 /// `true` on a FileGateway that is being deleted: let go of what can't be cleaned up.
 pub const RELEASE_ANNOTATION: &str = "filegateway.dev/release-external";
+/// On a FileGateway, an endpoint or `host:port` that its status has under `former`: what may still be at that
+/// server is left there, and the server not asked any more.
+pub const FORGET_ANNOTATION: &str = "filegateway.dev/forget-server";
 /// `true` on a FileGateway: the operator leaves it as it is.
 pub const PAUSED_ANNOTATION: &str = "filegateway.dev/paused";
 /// On a FileGateway, with a new value: replace the key that signs file tokens.

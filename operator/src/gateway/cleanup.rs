@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::draft::Draft;
 use super::error::Error;
+use super::former;
 use super::steps::{Fate, StepError, bucket, credentials, database, volume};
 use super::update_status::{announce, conditions};
 use super::validate::snapshot;
@@ -131,6 +132,7 @@ async fn undo(
         }
         fates.push(fate);
     }
+    fates.extend(former::remove(context, gateway, owner, &status.former).await);
     if let Some(found) = &status.database {
         fates.push(match found.type_ {
             DatabaseType::PostgreSQL => {

@@ -1,23 +1,27 @@
 //! What the status says before anything is made.
 
 use crds::{BucketStatus, ClassSnapshot, DatabaseStatus, DatabaseType, FileGatewayStatus};
+use k8s_openapi::jiff::Timestamp;
 
 use super::build;
 use super::credentials::CredentialsPlan;
+use super::former;
 use super::validate::{DatabasePlan, Plan};
 use crate::meta::{selector_text, volume_claim_name};
 
 /// Writes down what is going to be made, so that no crash can forget it.
 pub fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
+    former::note(status, plan, Timestamp::now());
     let store = &plan.class.object_store;
+    // One of another way to credentials, where it has not moved.
+    let user = status.bucket.as_ref().and_then(|known| known.user.clone());
+    let iam = status.class.take().and_then(|class| class.iam);
+    let iam = iam.filter(|_| user.is_some());
     // On another server, what was made on the former says nothing.
     let known = status
         .bucket
         .take()
         .filter(|known| known.name == plan.bucket && known.endpoint == store.endpoint);
-    let former = known.as_ref().and_then(|known| known.user.clone());
-    let iam = status.class.take().and_then(|class| class.iam);
-    let iam = iam.filter(|_| former.is_some());
     status.bucket = Some(BucketStatus {
         name: plan.bucket.clone(),
         endpoint: store.endpoint.clone(),
@@ -28,7 +32,7 @@ pub fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
         // One of before stays known until it is deleted.
         user: match plan.credentials {
             CredentialsPlan::IamUser => Some(plan.user.clone()),
-            _ => former,
+            _ => user,
         },
     });
     // Keys that nobody stores have no age.
@@ -41,10 +45,7 @@ pub fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
         DatabasePlan::PostgreSql { name } => (
             DatabaseType::PostgreSQL,
             name.clone(),
-            plan.class
-                .database
-                .as_ref()
-                .map(|server| format!("{}:{}", server.host, server.port)),
+            former::database_server(&plan.class),
         ),
         DatabasePlan::Sqlite { .. } => (
             DatabaseType::SQLite,
@@ -68,11 +69,8 @@ pub fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
         created,
     });
     status.class = Some(ClassSnapshot {
-        // A user of before is deleted where it was made.
-        iam: match plan.credentials {
-            CredentialsPlan::IamUser => plan.class.iam.clone(),
-            _ => iam.or_else(|| plan.class.iam.clone()),
-        },
+        // A user of before is deleted where it was made, although the class names that server no more.
+        iam: plan.class.iam.clone().or(iam),
         ..plan.class.clone()
     });
     status.deletion_policy = Some(plan.deletion_policy);

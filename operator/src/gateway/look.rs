@@ -66,14 +66,11 @@ pub async fn remember(step: &Step<'_>, inputs: u64, outcome: &Outcome) {
         context.outside.forget(uid);
         return;
     };
-    // What another way to credentials has made goes when no pod uses it any more.
-    let user = step
-        .draft
-        .read()
-        .await
-        .bucket
-        .and_then(|bucket| bucket.user);
-    if plan.credentials != CredentialsPlan::IamUser && user.is_some() {
+    // What another way to credentials, or another server, has made goes when no pod uses it any more.
+    let status = step.draft.read().await;
+    let user = status.bucket.and_then(|bucket| bucket.user);
+    let left = plan.credentials != CredentialsPlan::IamUser && user.is_some();
+    if left || !status.former.is_empty() {
         context.outside.forget(uid);
         return;
     }

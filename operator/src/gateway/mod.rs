@@ -10,6 +10,7 @@
 //! │  ├─ steps/*        if not, the outside world, independent ones side by side
 //! │  ├─ build/*        Plan → Kubernetes objects, pure
 //! │  ├─ workload       write them, look how they do
+//! │  ├─ former         revoke what was made at servers that the class named before
 //! │  └─ update_status  conditions and events
 //! └─ cleanup           when it is deleted
 //! ```
@@ -24,6 +25,7 @@ mod destination;
 mod draft;
 mod error;
 mod exposure;
+mod former;
 mod given;
 mod hosts;
 mod intend;

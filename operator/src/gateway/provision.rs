@@ -12,6 +12,7 @@ use super::build::Restarts;
 use super::dereference::dereference;
 use super::draft::Draft;
 use super::error::Error;
+use super::former;
 use super::hosts;
 use super::intend::intend;
 use super::look;
@@ -54,8 +55,10 @@ pub async fn provision(
         }
     };
     // Each step sees to it that this is written before it makes anything.
+    let before = draft.read().await;
     draft.note(|status| intend(status, &plan)).await;
     let intent = draft.is_ahead().await;
+    former::tell(context, gateway, &before, &plan).await;
 
     let inputs = look::inputs(context, gateway, &plan);
     let step = Step {
@@ -68,7 +71,14 @@ pub async fn provision(
         Some(inputs) if !intent => look::last(&step, inputs).await,
         _ => None,
     };
-    let (outcome, workload) = run(&step, last.as_ref()).await?;
+    let (mut outcome, workload) = run(&step, last.as_ref()).await?;
+    let revocable = former::revoke(&step, &outcome)
+        .await
+        .unwrap_or_else(|error| {
+            tracing::warn!(%error, "could not look whether former servers are still in use");
+            outcome.failed = true;
+            None
+        });
     for (step, reason) in &outcome.failures {
         context.metrics.step_failed(step, reason);
     }
@@ -80,7 +90,8 @@ pub async fn provision(
         Provisioned::Failed
     } else {
         let next = last.map(|found| found.until);
-        Provisioned::Settled(next.or_else(|| outcome.rotated.look_at()))
+        let next = next.or_else(|| outcome.rotated.look_at());
+        Provisioned::Settled(next.into_iter().chain(revocable).min())
     })
 }
 

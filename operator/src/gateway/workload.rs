@@ -120,8 +120,19 @@ pub async fn all_ready(client: &Client, owner: &Owner) -> Result<bool, ApplyErro
     Ok(std::iter::once(&serve).chain(&worker).all(is_ready))
 }
 
-/// Whether every pod that is wanted is there and ready, and mounts `volume`. True when there is no
-/// Deployment yet.
+/// Whether every pod that is wanted is there and ready, and is as its Deployment wants it by now. True when
+/// there is no Deployment yet.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn all_rolled_out(client: &Client, owner: &Owner) -> Result<bool, ApplyError> {
+    let Some((serve, worker)) = find(client, owner).await? else {
+        return Ok(true);
+    };
+    Ok(std::iter::once(&serve).chain(&worker).all(is_rolled_out))
+}
+
+/// [`all_rolled_out`], and whether every pod mounts `volume`. True when there is no Deployment yet.
 ///
 /// # Errors
 /// When the API server fails.
@@ -134,14 +145,17 @@ pub async fn all_mount(client: &Client, owner: &Owner, volume: &str) -> Result<b
         let mut volumes = pod.volumes.iter().flatten();
         volumes.any(|found| found.name == volume).then_some(())
     };
-    let updated = |deployment: &Deployment| {
-        let status = deployment.status.as_ref();
-        let count = |of: Option<i32>| of.unwrap_or(0);
-        status.is_some_and(|status| count(status.updated_replicas) == count(status.replicas))
-    };
     Ok(std::iter::once(&serve)
         .chain(&worker)
-        .all(|found| is_ready(found) && updated(found) && mounts(found).is_some()))
+        .all(|found| is_rolled_out(found) && mounts(found).is_some()))
+}
+
+fn is_rolled_out(deployment: &Deployment) -> bool {
+    let status = deployment.status.as_ref();
+    let count = |of: Option<i32>| of.unwrap_or(0);
+    let updated =
+        status.is_some_and(|status| count(status.updated_replicas) == count(status.replicas));
+    is_ready(deployment) && updated
 }
 
 fn is_ready(deployment: &Deployment) -> bool {

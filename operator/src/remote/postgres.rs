@@ -229,6 +229,20 @@ impl Admin {
             .map_err(|error| translate(&self.server, ACTION, &error))
     }
 
+    /// When the server was started, to the microsecond: what tells one server at two addresses from two.
+    ///
+    /// # Errors
+    /// Any failure.
+    pub async fn started(&mut self) -> Result<String, RemoteError> {
+        const ACTION: &str = "tell the server apart";
+        let asked =
+            sqlx::query_scalar("SELECT extract(epoch FROM pg_postmaster_start_time())::text")
+                .fetch_one(&mut self.connection);
+        timed(&self.metrics, ACTION, asked)
+            .await
+            .map_err(|error| translate(&self.server, ACTION, &error))
+    }
+
     /// Lets the role log in with `password` and no other.
     ///
     /// # Errors

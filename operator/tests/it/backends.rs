@@ -39,7 +39,7 @@ pub fn s3(key: &str, secret: &str) -> aws_sdk_s3::Client {
     s3_at(&variable("FGW_TEST_S3_ENDPOINT"), key, secret)
 }
 
-fn s3_at(endpoint: &str, key: &str, secret: &str) -> aws_sdk_s3::Client {
+pub fn s3_at(endpoint: &str, key: &str, secret: &str) -> aws_sdk_s3::Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(endpoint)
@@ -67,17 +67,19 @@ pub fn minio_admin() -> aws_sdk_s3::Client {
 }
 
 pub fn iam_admin() -> aws_sdk_iam::Client {
+    iam_at(
+        &variable("FGW_TEST_IAM_ENDPOINT"),
+        &variable("FGW_TEST_S3_ACCESS_KEY"),
+        &variable("FGW_TEST_S3_SECRET_KEY"),
+    )
+}
+
+pub fn iam_at(endpoint: &str, key: &str, secret: &str) -> aws_sdk_iam::Client {
     let config = aws_sdk_iam::Config::builder()
         .behavior_version(aws_sdk_iam::config::BehaviorVersion::latest())
-        .endpoint_url(variable("FGW_TEST_IAM_ENDPOINT"))
+        .endpoint_url(endpoint)
         .region(aws_sdk_iam::config::Region::new("us-east-1"))
-        .credentials_provider(Credentials::new(
-            variable("FGW_TEST_S3_ACCESS_KEY"),
-            variable("FGW_TEST_S3_SECRET_KEY"),
-            None,
-            None,
-            "test",
-        ))
+        .credentials_provider(Credentials::new(key, secret, None, None, "test"))
         .build();
     aws_sdk_iam::Client::from_conf(config)
 }

@@ -21,6 +21,7 @@ mod leadership;
 mod life;
 mod metrics;
 mod monitoring;
+mod moved;
 mod names;
 mod namespaces;
 mod network;

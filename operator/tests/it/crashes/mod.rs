@@ -8,6 +8,7 @@
 mod adopted;
 mod emptied;
 mod live;
+mod moved;
 mod part;
 mod process;
 mod second;

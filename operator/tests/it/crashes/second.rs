@@ -7,13 +7,14 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
 use super::process::Process;
-use super::{adopted, emptied, plain_api, ways};
+use super::{adopted, emptied, moved, plain_api, ways};
 use crate::bed::Bed;
 
 #[derive(Clone, Copy, Debug)]
 enum Life {
     Adopted,
     Emptied,
+    Moved,
     Ways,
 }
 
@@ -21,6 +22,7 @@ async fn live(life: Life, bed: &Bed, process: &Process) {
     match life {
         Life::Adopted => adopted::live(bed, process).await,
         Life::Emptied => emptied::live(bed, process).await,
+        Life::Moved => moved::live(bed, process).await,
         Life::Ways => ways::live(bed, process).await,
     }
 }
@@ -29,7 +31,7 @@ async fn live(life: Life, bed: &Bed, process: &Process) {
 async fn kills_at_every_step_of_other_lives_change_nothing_in_the_end() {
     let (_proxy, api) = plain_api().await;
     let mut lives = JoinSet::new();
-    for life in [Life::Adopted, Life::Emptied, Life::Ways] {
+    for life in [Life::Adopted, Life::Emptied, Life::Moved, Life::Ways] {
         lives.spawn_blocking(move || {
             let begun = Instant::now();
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use crds::ClassSnapshot;
 use crds::conditions::{CREDENTIALS_READY, Finding, reason};
 use k8s_openapi::jiff::Timestamp;
+use kube::Client;
 use serde_json::Value;
 
 use super::{ID, SECRET, spread};
@@ -269,6 +270,33 @@ async fn issue(step: &Step<'_>, iam: &Iam, ids: &[String], name: &str) -> Result
 
 fn path(owner: &Owner) -> String {
     format!("/filegateway/{}/", owner.uid)
+}
+
+/// Id of the key in the gateway's Secret; `None` when there is none.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn key_id(client: &Client, owner: &Owner) -> Result<Option<String>, StepError> {
+    let secret = secrets::owned(client, owner, &s3_secret_name(&owner.name)).await?;
+    let id = secret.and_then(|mut secret| secret.data.remove(ID));
+    Ok(id.map(|id| id.expose().into()))
+}
+
+/// Whether the IAM server of `class` knows `key` as one of `user`: then it is the one that the gateway uses,
+/// whatever its address.
+///
+/// # Errors
+/// When the server fails.
+pub async fn is_in_use(
+    context: &Context,
+    class: &ClassSnapshot,
+    user: &str,
+    key: &str,
+) -> Result<bool, StepError> {
+    let Some(iam) = context.iam(class).await? else {
+        return Ok(false);
+    };
+    Ok(iam.key_ids(user).await?.iter().any(|id| id == key))
 }
 
 /// Deletes the user with its keys, if it is ours.

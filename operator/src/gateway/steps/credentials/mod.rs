@@ -15,7 +15,7 @@ use super::{Fate, Step, StepError};
 use crate::events;
 use crate::gateway::credentials::CredentialsPlan;
 
-pub use iam_user::remove;
+pub use iam_user::{is_in_use, key_id, remove};
 
 const ID: &str = "access-key-id";
 const SECRET: &str = "secret-access-key";
@@ -43,7 +43,7 @@ pub async fn ensure(step: &Step<'_>) -> Result<(Finding, Option<Rotated>), StepE
 }
 
 /// How long after a Secret has changed its former content may still be in use.
-fn spread(step: &Step<'_>) -> Duration {
+pub fn spread(step: &Step<'_>) -> Duration {
     let delay = step.context.config.secret_delay;
     match step.plan.delivery {
         Delivery::Redirect => delay + SIGNED_URL,

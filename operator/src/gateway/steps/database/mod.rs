@@ -24,7 +24,7 @@ use crate::secrets;
 use login::{Held, new_password, url};
 pub use login::{server_hash, server_of};
 use owners::{Roles, comment, refuse_foreign, role_of, second_role};
-pub use remove::remove;
+pub use remove::{is_same_server, remove};
 use rotate::{advance, is_over};
 
 /// What the step found out.

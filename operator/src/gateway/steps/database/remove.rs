@@ -9,6 +9,28 @@ use crate::context::Context;
 use crate::meta::Owner;
 use crate::remote::postgres::Admin;
 
+/// Whether two classes name one PostgreSQL server, at two addresses as it may be.
+///
+/// # Errors
+/// When a server fails.
+pub async fn is_same_server(
+    context: &Context,
+    class: &ClassSnapshot,
+    former: &ClassSnapshot,
+) -> Result<bool, StepError> {
+    let logins = (
+        context.postgres(class).await?,
+        context.postgres(former).await?,
+    );
+    let (Some(login), Some(former)) = logins else {
+        return Ok(false);
+    };
+    // Open all the while, so that its answer is not of a server that has been started anew meanwhile.
+    let mut admin = Admin::connect(&login, &context.metrics).await?;
+    let mut former = Admin::connect(&former, &context.metrics).await?;
+    Ok(former.started().await? == admin.started().await?)
+}
+
 /// Drops database and roles when `policy`, status and comment all allow it; else keeps the database
 /// and locks the roles, so that no old password works any more.
 ///
