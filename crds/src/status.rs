@@ -11,6 +11,8 @@ use crate::gateway::{DatabaseType, DeletionPolicy};
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FileGatewayStatus {
+    // Parts are atomic, since one manager writes them: noting who owns each of their fields costs the API
+    // server a fifth of a write.
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
@@ -20,15 +22,19 @@ pub struct FileGatewayStatus {
     pub conditions: Vec<Condition>,
     /// The bucket: written before it is created, so that no crash can forget it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub bucket: Option<BucketStatus>,
     /// The database: written before it is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub database: Option<DatabaseStatus>,
     /// When keys and passwords were issued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub rotations: Option<RotationStatuses>,
     /// The class as last used, so that deletion does not need it to exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
     pub class: Option<ClassSnapshot>,
     /// Servers that the class named before: logins that were made there are revoked when no pod uses them any
     /// more.

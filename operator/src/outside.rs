@@ -41,6 +41,11 @@ impl Outside {
         (found.inputs == inputs && now < found.until).then(|| found.clone())
     }
 
+    /// Whether there is a look that is good at `now`, whatever it depended on.
+    pub fn is_known(&self, uid: &str, now: Timestamp) -> bool {
+        self.lock().get(uid).is_some_and(|found| now < found.until)
+    }
+
     /// Takes note of a look.
     pub fn remember(&self, uid: &str, found: Found) {
         self.lock().insert(uid.to_string(), found);
@@ -75,7 +80,10 @@ mod tests {
         assert_eq!(outside.found("u", inputs, early), Some(found));
         assert_eq!(outside.found("u", others, early), None);
         assert_eq!(outside.found("v", inputs, early), None);
-        assert_eq!(outside.found("u", inputs, at("2026-01-01T01:00:00Z")), None);
+        assert!(outside.is_known("u", early) && !outside.is_known("v", early));
+        let late = at("2026-01-01T01:00:00Z");
+        assert_eq!(outside.found("u", inputs, late), None);
+        assert!(!outside.is_known("u", late));
         outside.forget("u");
         assert_eq!(outside.found("u", inputs, early), None);
     }

@@ -65,7 +65,7 @@ pub enum Told {
     /// It is available, with another number of pods.
     Scaled,
     /// What is waited for: the pods of all Deployments of the gateway are available, or some are not any
-    /// more.
+    /// more, or it is said that something keeps them from it.
     Turned,
 }
 
@@ -94,6 +94,12 @@ impl Rollouts {
                 if before.available != now.available {
                     let all = !now.available || others_available(&all, &deployment.metadata);
                     return if all { Told::Turned } else { Told::Progress };
+                }
+                let trouble = |rollout: &Rollout| {
+                    (rollout.replica_failure.is_some(), rollout.stuck.is_some())
+                };
+                if trouble(&before) != trouble(&now) {
+                    return Told::Turned;
                 }
                 match before == now {
                     true => Told::Nothing,
@@ -166,6 +172,23 @@ mod tests {
         assert_eq!(tell("False", 2), Told::Turned, "pods are lost");
         let deleted = Event::Delete(deployment("False", 2));
         assert_eq!(rollouts.note(&deleted), Told::Turned);
+    }
+
+    #[test]
+    fn trouble_is_told_at_once() {
+        let rollouts = Rollouts::default();
+        let tell = |conditions| {
+            let mut deployment = deployment("False", 2);
+            deployment.status.as_mut().unwrap().conditions =
+                serde_json::from_value(conditions).unwrap();
+            rollouts.note(&Event::Apply(deployment))
+        };
+        assert_eq!(tell(json!([])), Told::Progress);
+        let stuck = json!([{"type": "Progressing", "status": "False", "message": "too slow"}]);
+        assert_eq!(tell(stuck.clone()), Told::Turned);
+        assert_eq!(tell(stuck), Told::Nothing);
+        let failing = json!([{"type": "ReplicaFailure", "status": "True", "message": "quota"}]);
+        assert_eq!(tell(failing), Told::Turned);
     }
 
     #[test]

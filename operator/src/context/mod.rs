@@ -2,13 +2,17 @@
 
 mod class_secrets;
 mod lengths;
+mod turns;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
+use crds::conditions::READY;
 use crds::{ClassSnapshot, FileGateway, FileGatewayClass, IamServer, ObjectStore};
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
@@ -31,6 +35,7 @@ use crate::writes::Writes;
 use class_secrets::ClassSecrets;
 pub use class_secrets::OWN_SECRETS;
 use lengths::Lengths;
+use turns::{Turn, Turns};
 
 /// One per process.
 pub struct Context {
@@ -62,7 +67,8 @@ pub struct Context {
     pub writes: Writes,
     class_secrets: ClassSecrets,
     lengths: Lengths,
-    creating_bucket: [tokio::sync::Mutex<()>; TURNS],
+    turns: Turns,
+    creating_bucket: [tokio::sync::Mutex<()>; BUCKETS],
     clients: Clients,
 }
 
@@ -77,7 +83,7 @@ pub struct Stores {
 }
 
 /// How many buckets can be created at once, at most.
-const TURNS: usize = 64;
+const BUCKETS: usize = 64;
 
 /// S3 and IAM clients by server: making one loads the system's certificates, so they are kept.
 #[derive(Default)]
@@ -105,6 +111,7 @@ impl Context {
             writes: Writes::default(),
             class_secrets: ClassSecrets::default(),
             lengths: Lengths::default(),
+            turns: Turns::default(),
             creating_bucket: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             clients: Clients::default(),
         }
@@ -125,6 +132,20 @@ impl Context {
         self.outside.forget(uid);
         self.writes.forget(uid);
         self.lengths.forget(uid);
+        self.turns.forget(uid);
+    }
+
+    /// A place among those that look at the outside world, where a pass over `gateway` would look although
+    /// nothing says that it has to be at once.
+    ///
+    /// # Errors
+    /// When there is none: how long to wait before asking again.
+    pub fn turn(&self, gateway: &FileGateway) -> Result<Option<Turn>, Duration> {
+        let uid = gateway.metadata.uid.as_deref().unwrap_or_default();
+        if !is_at_rest(gateway) || self.outside.is_known(uid, Timestamp::now()) {
+            return Ok(None);
+        }
+        self.turns.take(uid).map(Some)
     }
 
     /// Held between finding `bucket` absent and marking it, so that two gateways that name the same bucket
@@ -132,7 +153,7 @@ impl Context {
     pub async fn creating(&self, bucket: &str) -> tokio::sync::MutexGuard<'_, ()> {
         let mut hasher = DefaultHasher::new();
         bucket.hash(&mut hasher);
-        let turn = hasher.finish() % TURNS as u64;
+        let turn = hasher.finish() % BUCKETS as u64;
         self.creating_bucket[turn as usize].lock().await
     }
 
@@ -212,6 +233,16 @@ impl Context {
             secret,
         })
     }
+}
+
+/// Whether its status says that all is as its spec wants it.
+fn is_at_rest(gateway: &FileGateway) -> bool {
+    gateway.metadata.deletion_timestamp.is_none()
+        && gateway.status.as_ref().is_some_and(|status| {
+            let mut conditions = status.conditions.iter();
+            status.observed_generation == gateway.metadata.generation
+                && conditions.any(|found| found.type_ == READY && found.status == "True")
+        })
 }
 
 /// Name of the Secret with the key for the IAM server: the object store's unless it has its own.

@@ -104,6 +104,7 @@ fn around(
     let all_classes: Api<FileGatewayClass> = Api::all(context.client.clone());
     let (by_class, by_namespace, by_secret) = (store.clone(), store.clone(), store.clone());
     let by_host = store.clone();
+    let changing = context.clone();
     stream::select_all([
         child(rollouts(context, managed()), owners),
         child(names::<Service>(context, managed()), owners),
@@ -128,7 +129,14 @@ fn around(
                 .reflect(classes_writer)
                 .touched_objects()
                 .predicate_filter(predicates::generation, Default::default()),
-            move |class| of_class(&by_class, &class.name_any()),
+            move |class| {
+                let found = of_class(&by_class, &class.name_any());
+                // So many of them wait for their turn.
+                for uid in found.iter().filter_map(|found| found.extra.uid.as_ref()) {
+                    changing.outside.forget(uid);
+                }
+                found
+            },
         ),
         wakes(
             namespaces(context)

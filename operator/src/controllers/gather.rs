@@ -36,8 +36,8 @@ pub const STATUS: Patience = Patience {
 
 /// Pods come up as fast as they can, and the end of it is told apart.
 pub const PROGRESS: Patience = Patience {
-    quiet: Duration::from_secs(5),
-    most: Duration::from_secs(10),
+    quiet: Duration::from_secs(10),
+    most: Duration::from_secs(30),
 };
 
 /// Each of `changes` once it was quiet about it, or has waited for too long.

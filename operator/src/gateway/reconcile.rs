@@ -33,6 +33,11 @@ const NEXT: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the API server fails; trouble elsewhere becomes a condition and a retry.
 pub async fn reconcile(gateway: Arc<FileGateway>, context: Arc<Context>) -> Result<Action, Error> {
+    // Held until the pass ends.
+    let _turn = match context.turn(&gateway) {
+        Ok(turn) => turn,
+        Err(wait) => return Ok(Action::requeue(wait)),
+    };
     let (namespace, name) = (gateway.namespace().unwrap_or_default(), gateway.name_any());
     let (traced, log) = telemetry::pass("FileGateway", &namespace, &name);
     let pass = context.metrics.pass("FileGateway", traced.clone());
