@@ -5,6 +5,7 @@ mod gateways;
 mod gather;
 mod merge;
 mod retry;
+mod said;
 mod watch;
 
 use std::sync::Arc;

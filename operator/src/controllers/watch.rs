@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
@@ -17,6 +17,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use super::gather::{PROGRESS, Patience, STATUS, TOGETHER};
 use super::merge::merged;
 use super::retry::Soon;
+use super::said::Said;
 use crate::cluster::{News, Told};
 use crate::context::Context;
 use crate::health::Readiness;
@@ -44,7 +45,7 @@ pub fn watch<K>(
 where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
 {
-    told(again(api, config))
+    unbroken(again(api, config))
 }
 
 fn again<K>(
@@ -54,21 +55,23 @@ fn again<K>(
 where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
 {
-    watcher(api, config.page_size(PAGE)).backoff(Soon::default())
+    let mut said = Said::default();
+    watcher(api, config.page_size(PAGE))
+        .backoff(Soon::default())
+        .inspect_err(move |error| {
+            if said.is_news(error.to_string(), Instant::now()) {
+                tracing::warn!(%error, "a watch broke; it is started again");
+            }
+        })
 }
 
-fn told<K>(
+fn unbroken<K>(
     events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
 ) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static
 where
     K: Send + 'static,
 {
-    events.filter(|event| {
-        if let Err(error) = event {
-            tracing::warn!(%error, "a watch broke; it is started again");
-        }
-        std::future::ready(event.is_ok())
-    })
+    events.filter(|event| std::future::ready(event.is_ok()))
 }
 
 /// [`watch`] of `apis` as if they were one.
@@ -94,7 +97,7 @@ where
         Err(parts) => {
             let parts = parts.into_iter();
             let parts = parts.map(|(api, config)| again(api, config));
-            told(merged(parts.collect())).right_stream()
+            unbroken(merged(parts.collect())).right_stream()
         }
     }
 }

@@ -89,6 +89,13 @@ pub fn asked(gateway: &FileGateway) -> Option<&str> {
     Some(&exposure.host)
 }
 
+/// Whether it asks for `host`, or its address is there: what can be told of thousands without a copy.
+fn names(gateway: &FileGateway, host: &str) -> bool {
+    let status = gateway.status.as_ref();
+    let address = status.and_then(|status| status.address.as_deref());
+    asked(gateway) == Some(host) || address.is_some_and(|address| address.ends_with(host))
+}
+
 /// Not of one that was refused for other reasons: by asking alone nobody keeps a host from others.
 fn may_get(status: Option<&FileGatewayStatus>, generation: Option<i64>) -> bool {
     let Some(status) = status.filter(|status| status.observed_generation == generation) else {
@@ -174,7 +181,7 @@ impl Hosts {
         let has = given.is_some() || is(Claim::of(gateway).has);
         let first = all
             .iter()
-            .filter(|other| other.uid().as_ref() != Some(&uid))
+            .filter(|other| names(other, host) && other.uid().as_ref() != Some(&uid))
             .all(|other| {
                 let claim = Claim::of(other);
                 let (other_has, other_asks) = (is(claim.has), is(claim.asks));

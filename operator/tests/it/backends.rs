@@ -119,7 +119,11 @@ pub async fn bucket_exists(bucket: &str) -> bool {
 
 /// Tags of a bucket as `key=value`.
 pub async fn tags(bucket: &str) -> Vec<String> {
-    match s3_admin().get_bucket_tagging().bucket(bucket).send().await {
+    tags_at(&s3_admin(), bucket).await
+}
+
+pub async fn tags_at(client: &aws_sdk_s3::Client, bucket: &str) -> Vec<String> {
+    match client.get_bucket_tagging().bucket(bucket).send().await {
         Ok(answer) => answer
             .tag_set()
             .iter()

@@ -13,6 +13,7 @@ mod part;
 mod process;
 mod second;
 mod steps;
+mod stored;
 mod ways;
 
 use std::net::SocketAddr;

@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
 use super::process::Process;
-use super::{adopted, emptied, moved, plain_api, ways};
+use super::{adopted, emptied, moved, plain_api, stored, ways};
 use crate::bed::Bed;
 
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,18 @@ enum Life {
     Adopted,
     Emptied,
     Moved,
+    Stored,
     Ways,
+}
+
+impl Life {
+    const ALL: [Self; 5] = [
+        Self::Adopted,
+        Self::Emptied,
+        Self::Moved,
+        Self::Stored,
+        Self::Ways,
+    ];
 }
 
 async fn live(life: Life, bed: &Bed, process: &Process) {
@@ -23,6 +34,7 @@ async fn live(life: Life, bed: &Bed, process: &Process) {
         Life::Adopted => adopted::live(bed, process).await,
         Life::Emptied => emptied::live(bed, process).await,
         Life::Moved => moved::live(bed, process).await,
+        Life::Stored => stored::live(bed, process).await,
         Life::Ways => ways::live(bed, process).await,
     }
 }
@@ -31,12 +43,15 @@ async fn live(life: Life, bed: &Bed, process: &Process) {
 async fn kills_at_every_step_of_other_lives_change_nothing_in_the_end() {
     let (_proxy, api) = plain_api().await;
     let mut lives = JoinSet::new();
-    for life in [Life::Adopted, Life::Emptied, Life::Moved, Life::Ways] {
+    for life in Life::ALL {
         lives.spawn_blocking(move || {
             let begun = Instant::now();
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let bed = Bed::new("crash").await;
+                let mut bed = Bed::new("crash").await;
+                if let Life::Stored = life {
+                    stored::prepare(&mut bed).await;
+                }
                 let process = Process::start(&bed, api, None).await;
                 tokio::select! {
                     () = live(life, &bed, &process) => {}
