@@ -28,6 +28,8 @@ struct Both {
     next: FileGatewayStatus,
     /// As it is on the API server.
     written: FileGatewayStatus,
+    /// Whether something has to be written before anything is made.
+    owed: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -40,6 +42,7 @@ impl<'a> Draft<'a> {
             status: Mutex::new(Both {
                 next: status.clone(),
                 written: status,
+                owed: false,
             }),
             more: Mutex::default(),
         }
@@ -56,10 +59,12 @@ impl<'a> Draft<'a> {
         change(&mut self.status.lock().await.next);
     }
 
-    /// Whether something is changed or noted that the API server does not know.
-    pub async fn is_ahead(&self) -> bool {
-        let status = self.status.lock().await;
-        status.next != status.written
+    /// Applies `change`, to be written before anything is made; whether the API server does not know it yet.
+    pub async fn intend(&self, change: impl FnOnce(&mut FileGatewayStatus)) -> bool {
+        let mut status = self.status.lock().await;
+        change(&mut status.next);
+        status.owed |= status.next != status.written;
+        status.owed
     }
 
     /// Held by a step that is about to note more, so that one write is enough.
@@ -67,13 +72,16 @@ impl<'a> Draft<'a> {
         self.more.lock().await
     }
 
-    /// Writes what was noted, if anything was.
+    /// Writes what is intended, and with it what was noted, unless that was done already.
     ///
     /// # Errors
     /// When the API server refuses.
     pub async fn write(&self) -> Result<(), Error> {
         // A server that does not answer holds nobody else up.
         let _ = tokio::time::timeout(MOMENT, self.more.lock()).await;
+        if !self.status.lock().await.owed {
+            return Ok(());
+        }
         self.change(|_| {}).await
     }
 
@@ -87,6 +95,7 @@ impl<'a> Draft<'a> {
         change(&mut next);
         if next == status.written {
             status.next = next;
+            status.owed = false;
             return Ok(());
         }
         // The UID keeps this from reaching a namesake that was made in the meantime.
@@ -109,6 +118,7 @@ impl<'a> Draft<'a> {
         self.context.writes.note(&written);
         status.written.clone_from(&next);
         status.next = next;
+        status.owed = false;
         Ok(())
     }
 }

@@ -56,8 +56,7 @@ pub async fn provision(
     };
     // Each step sees to it that this is written before it makes anything.
     let before = draft.read().await;
-    draft.note(|status| intend(status, &plan)).await;
-    let intent = draft.is_ahead().await;
+    let intent = draft.intend(|status| intend(status, &plan)).await;
     former::tell(context, gateway, &before, &plan).await;
 
     let inputs = look::inputs(context, gateway, &plan);
