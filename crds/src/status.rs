@@ -48,6 +48,11 @@ pub struct FileGatewayStatus {
     /// `http://files.acme.svc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// Hosts that lead to the gateway from outside of the cluster, and one that it gives up until nothing
+    /// leads from there any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub hosts: Vec<String>,
     /// The version of the gateway pods: the tag or digest of their image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

@@ -50,6 +50,8 @@ pub enum News {
 #[derive(Clone, Copy, Debug)]
 struct Left {
     version: u64,
+    /// Of this very write: another one may be of a status that has changed since.
+    resource: u64,
     wanted: u64,
 }
 
@@ -84,8 +86,10 @@ impl Known {
                     return News::Status;
                 }
                 match kind.left.get(&key) {
-                    Some(left) if left.version == version => News::None,
-                    _ => News::Object,
+                    Some(left) if left.version != version => News::Object,
+                    Some(left) if left.resource == self.resource_of(meta) => News::None,
+                    Some(_) => News::Status,
+                    None => News::Object,
                 }
             }
             Event::Delete(object) => {
@@ -102,6 +106,7 @@ impl Known {
     pub fn leave(&self, kind: &str, live: &ObjectMeta, wanted: &str) {
         let left = Left {
             version: self.version_of(live),
+            resource: self.resource_of(live),
             wanted: self.hasher.hash_one(wanted),
         };
         let key = self.key_of(live);
@@ -124,13 +129,14 @@ impl Known {
         })
     }
 
-    /// Whether a watch shows that there is no such object.
+    /// Whether a watch shows that there is no such object. It does not show at once what was just made.
     pub fn is_absent(&self, kind: &str, namespace: &str, name: &str) -> bool {
         let key = self.key(namespace, name);
         let kinds = self.lock();
-        kinds
-            .get(kind)
-            .is_some_and(|kind| kind.complete && !kind.seen.contains_key(&key))
+        kinds.get(kind).is_some_and(|kind| {
+            let made = kind.left.contains_key(&key);
+            kind.complete && !made && !kind.seen.contains_key(&key)
+        })
     }
 
     /// Changes with every change of the object that a watch tells of; nothing while it shows none.
@@ -156,6 +162,10 @@ impl Known {
 
     fn key(&self, namespace: &str, name: &str) -> u64 {
         self.hasher.hash_one((namespace, name))
+    }
+
+    fn resource_of(&self, meta: &ObjectMeta) -> u64 {
+        self.hasher.hash_one(&meta.resource_version)
     }
 
     /// What metadata tells of changes. A generation does not count those of a status, which is why it goes
@@ -210,6 +220,38 @@ mod tests {
 
     fn as_left(known: &Known, wanted: &str) -> bool {
         known.is_as_left(KIND, "acme", "files", wanted)
+    }
+
+    #[test]
+    fn what_was_just_made_is_not_absent() {
+        let known = listed(&[]);
+        assert!(known.is_absent(KIND, "acme", "files"));
+        known.leave(KIND, &map("files", "1").metadata, "a");
+        assert!(!known.is_absent(KIND, "acme", "files"), "the watch is late");
+        known.note(KIND, &Event::Apply(map("files", "1")));
+        assert!(!known.is_absent(KIND, "acme", "files"));
+        known.note(KIND, &Event::Delete(map("files", "1")));
+        assert!(known.is_absent(KIND, "acme", "files"));
+    }
+
+    #[test]
+    fn a_status_that_has_changed_since_our_write_is_told() {
+        let policy = |version: &str| -> NetworkPolicy {
+            serde_json::from_value(json!({"metadata": {
+                "name": "files", "namespace": "acme", "uid": "u", "generation": 1,
+                "resourceVersion": version}}))
+            .unwrap()
+        };
+        let known = Known::default();
+        known.note::<NetworkPolicy>(KIND, &Event::Init);
+        known.note::<NetworkPolicy>(KIND, &Event::InitDone);
+        known.leave(KIND, &policy("1").metadata, "a");
+        let told = known.note(KIND, &Event::Apply(policy("2")));
+        assert_eq!(told, News::Status);
+        known.note(KIND, &Event::Delete(policy("2")));
+        known.leave(KIND, &policy("3").metadata, "a");
+        let told = known.note(KIND, &Event::Apply(policy("3")));
+        assert_eq!(told, News::None);
     }
 
     #[test]

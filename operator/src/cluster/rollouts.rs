@@ -15,6 +15,8 @@ use crate::meta::{instance_of, worker_name};
 pub struct Rollout {
     /// Name of the Deployment.
     pub name: String,
+    /// What is wanted, as its generation.
+    pub generation: Option<i64>,
     /// Pods that there are.
     pub replicas: i32,
     /// Those of them that are ready.
@@ -44,6 +46,7 @@ impl From<&Deployment> for Rollout {
         let count = |of: fn(&DeploymentStatus) -> Option<i32>| status.and_then(of).unwrap_or(0);
         Self {
             name: deployment.name_any(),
+            generation: deployment.metadata.generation,
             replicas: count(|status| status.replicas),
             ready_replicas: count(|status| status.ready_replicas),
             updated_replicas: count(|status| status.updated_replicas),

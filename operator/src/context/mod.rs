@@ -16,7 +16,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::api::PartialObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 
 use crate::backoff::Backoff;
 use crate::cluster::{Cluster, Known, Rollouts, Served};
@@ -146,6 +146,14 @@ impl Context {
             return Ok(None);
         }
         self.turns.take(uid).map(Some)
+    }
+
+    /// Whether a namespace is being deleted: then what is in it goes, and a Role there is among the first.
+    pub fn is_ending(&self, namespace: &str) -> bool {
+        self.stores.get().is_some_and(|stores| {
+            let found = stores.namespaces.get(&ObjectRef::new(namespace));
+            found.is_none_or(|found| found.metadata.deletion_timestamp.is_some())
+        })
     }
 
     /// Held between finding `bucket` absent and marking it, so that two gateways that name the same bucket

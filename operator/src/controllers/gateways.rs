@@ -26,7 +26,7 @@ use super::classes::naming;
 use super::gather::{Patience, TOGETHER, gathered};
 use super::watch::{
     Change, SECRET_FIELDS, changes_once_served, drift, drift_in_full, first_list, names,
-    namespaces, noted, own_secrets, rollouts, watch, watch_all,
+    namespaces, noted, own_secrets, rollouts, specs, watch, watch_all,
 };
 use crate::context::{Context, OWN_SECRETS, Stores};
 use crate::gateway::{Freed, asked, key_secret};
@@ -106,29 +106,29 @@ fn around(
     let by_host = store.clone();
     let changing = context.clone();
     stream::select_all([
-        child(rollouts(context, managed()), owners),
-        child(names::<Service>(context, managed()), owners),
-        child(names::<ServiceAccount>(context, managed()), owners),
-        child(names::<ConfigMap>(context, managed()), owners),
+        child(rollouts(context, managed()), about),
+        child(names::<Service>(context, managed()), about),
+        child(names::<ServiceAccount>(context, managed()), about),
+        child(names::<ConfigMap>(context, managed()), about),
         child(
             drift_in_full::<HorizontalPodAutoscaler>(context, managed()),
-            labelled,
+            about,
         ),
-        child(drift::<PodDisruptionBudget>(context, managed()), labelled),
-        child(drift::<NetworkPolicy>(context, managed()), labelled),
-        child(drift::<Ingress>(context, managed()), labelled),
+        child(drift::<PodDisruptionBudget>(context, managed()), about),
+        child(drift::<NetworkPolicy>(context, managed()), about),
+        child(drift::<Ingress>(context, managed()), about),
         // Its status says whether it is accepted.
         optional(context, store, HTTP_ROUTE),
         optional(context, store, SERVICE_MONITOR),
         optional(context, store, POD_MONITOR),
         // Claims have no owner reference.
-        child(names::<PersistentVolumeClaim>(context, managed()), labelled),
+        child(names::<PersistentVolumeClaim>(context, managed()), about),
         wakes(
-            watch(all_classes, watcher::Config::default())
-                .modify(|class| class.managed_fields_mut().clear())
-                .reflect(classes_writer)
-                .touched_objects()
-                .predicate_filter(predicates::generation, Default::default()),
+            specs(
+                watch(all_classes, watcher::Config::default())
+                    .modify(|class| class.managed_fields_mut().clear())
+                    .reflect(classes_writer),
+            ),
             move |class| {
                 let found = of_class(&by_class, &class.name_any());
                 // So many of them wait for their turn.
@@ -183,7 +183,7 @@ fn optional(
     let changes = changes_once_served(context, kind, managed);
     let changes = changes.map_ok(move |change| match change {
         Some(Change { object, patience }) => Change {
-            object: labelled(object).into_iter().collect(),
+            object: about(object),
             patience,
         },
         None => Change {
@@ -233,13 +233,20 @@ where
         .boxed()
 }
 
-/// Those that a child names in its owner references.
-fn owners(child: impl Resource) -> Vec<ObjectRef<FileGateway>> {
+/// Those that a child names in its owner references, and the one in its labels: somebody may have taken either
+/// of them off.
+fn about(child: impl Resource) -> Vec<ObjectRef<FileGateway>> {
     let namespace = child.meta().namespace.as_deref();
     let references = child.meta().owner_references.iter().flatten();
-    references
+    let mut found: Vec<_> = references
         .filter_map(|owner| ObjectRef::from_owner_ref(namespace, owner, ()))
-        .collect()
+        .collect();
+    if let Some(labelled) = instance(child.meta())
+        && !found.contains(&labelled)
+    {
+        found.push(labelled);
+    }
+    found
 }
 
 /// What a reconcile depends on: not the status, which reconciles write themselves.
@@ -251,10 +258,6 @@ fn relevant(gateway: &FileGateway) -> Option<u64> {
     (&meta.uid, meta.generation, lost).hash(&mut hasher);
     (&meta.annotations, meta.deletion_timestamp.is_some()).hash(&mut hasher);
     Some(hasher.finish())
-}
-
-fn labelled(child: impl Resource) -> Option<ObjectRef<FileGateway>> {
-    instance(child.meta())
 }
 
 fn instance(child: &ObjectMeta) -> Option<ObjectRef<FileGateway>> {

@@ -10,6 +10,10 @@ use futures_util::stream::{self, Stream, StreamExt};
 use kube::core::Resource;
 use kube::runtime::watcher::{Error, Event};
 
+/// How often a namespace has to be refused before it counts as empty: an API server that has just started
+/// knows no Roles for a moment, and hosts and classes would go by half of the gateways.
+const GIVEN_UP: usize = 4;
+
 type Told<K> = Result<Event<K>, Error>;
 
 /// `sources`, of one namespace each, as one watch.
@@ -39,6 +43,8 @@ struct Merge<K> {
 struct Part<K> {
     /// Whether its first list has ended.
     listed: bool,
+    /// How often it might not be listed.
+    refused: usize,
     /// By name: whole objects until they are told, and then what [`trace`] leaves of them.
     known: HashMap<String, K>,
     /// Names of the list that goes on.
@@ -49,6 +55,7 @@ impl<K> Default for Part<K> {
     fn default() -> Self {
         Self {
             listed: false,
+            refused: 0,
             known: HashMap::new(),
             listing: HashSet::new(),
         }
@@ -65,7 +72,8 @@ impl<K: Resource + Clone> Merge<K> {
             Err(error) => {
                 // A namespace that is gone, and its Role with it, keeps nobody waiting. Nothing of it is
                 // known, and what comes of it later is a change.
-                part.listed |= is_forbidden(&error);
+                part.refused += usize::from(is_forbidden(&error));
+                part.listed |= part.refused >= GIVEN_UP;
                 vec![Err(error)]
             }
             Ok(Event::Init) => {
@@ -306,6 +314,11 @@ mod tests {
             bed.after("b", vec![Ok(Event::Init), Err(refused(503))]),
             ["error"]
         );
+        // An API server that has just started refuses what it will allow in a moment.
+        for _ in 1..GIVEN_UP {
+            let told = bed.after("b", vec![Ok(Event::Init), Err(refused(403))]);
+            assert_eq!(told, ["error"]);
+        }
         let told = bed.after("b", vec![Ok(Event::Init), Err(refused(403))]);
         assert_eq!(told, ["error", "Init", "InitApply(x)", "InitDone"]);
         assert_eq!(bed.list("b", &["x"]), ["Apply(x)"]);

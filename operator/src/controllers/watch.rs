@@ -102,6 +102,34 @@ where
     }
 }
 
+/// Objects of no namespace whose spec has changed, and those that are gone, which a predicate of kube's would keep
+/// back.
+pub fn specs<K>(
+    events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static,
+) -> impl Stream<Item = Result<K, watcher::Error>> + Send + 'static
+where
+    K: Resource + Send + 'static,
+{
+    let mut known = HashMap::new();
+    events.filter_map(move |event| {
+        let changed = match event {
+            Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => {
+                let meta = object.meta();
+                let spec = (meta.uid.clone(), meta.generation);
+                let before = known.insert(meta.name.clone(), spec.clone());
+                (before != Some(spec)).then_some(Ok(object))
+            }
+            Ok(watcher::Event::Delete(object)) => {
+                known.remove(&object.meta().name);
+                Some(Ok(object))
+            }
+            Ok(watcher::Event::Init | watcher::Event::InitDone) => None,
+            Err(error) => Some(Err(error)),
+        };
+        std::future::ready(changed)
+    })
+}
+
 /// What a watch told of an object.
 pub struct Change<K> {
     /// The object.

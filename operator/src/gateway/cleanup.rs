@@ -18,10 +18,12 @@ use super::former;
 use super::steps::{Fate, StepError, bucket, credentials, database, volume};
 use super::update_status::{announce, conditions};
 use super::validate::snapshot;
-use super::workload;
+use super::{route, workload};
+use crate::apply::ApplyError;
 use crate::context::Context;
 use crate::events;
 use crate::meta::{FINALIZER, Owner, RELEASE_ANNOTATION};
+use crate::secrets::SecretError;
 
 /// How far a cleanup came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +47,19 @@ pub async fn cleanup(
 ) -> Result<Cleanup, Error> {
     let draft = Draft::new(context, gateway, owner);
     let status = draft.read().await;
-    workload::stop(&context.client, owner)
-        .await
-        .map_err(Error::api("stop the pods"))?;
+    let ending = context.is_ending(&owner.namespace);
+    match workload::stop(&context.client, owner).await {
+        Err(error) if ending && is_forbidden(&error) => {}
+        stopped => stopped.map_err(Error::api("stop the pods"))?,
+    }
+    match route::withdraw(context.cluster(), owner).await {
+        Err(ApplyError::Api { source, .. }) if ending && is_forbidden(&source) => {}
+        Err(ApplyError::Api { source, .. }) => {
+            return Err(Error::api("take away the way in")(source));
+        }
+        // Nothing but calls can fail here.
+        Ok(()) | Err(_) => {}
+    }
 
     let fates = undo(context, gateway, owner, &draft, &status).await?;
     let mut retained = Vec::new();
@@ -103,6 +115,10 @@ pub async fn cleanup(
     Ok(Cleanup::Done)
 }
 
+fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
+}
+
 /// Tries everything, so that one dead server does not keep the others' work from being done.
 async fn undo(
     context: &Context,
@@ -142,7 +158,16 @@ async fn undo(
                 }
                 fate
             }
-            DatabaseType::SQLite => volume::remove(context, owner, &found.name, policy).await,
+            DatabaseType::SQLite => {
+                match volume::remove(context, owner, &found.name, policy).await {
+                    Err(StepError::Secret(SecretError::Api { source, .. }))
+                        if context.is_ending(&owner.namespace) && is_forbidden(&source) =>
+                    {
+                        Ok(Fate::Nothing)
+                    }
+                    fate => fate,
+                }
+            }
             DatabaseType::Secret => Ok(Fate::Retained(format!(
                 "the database that Secret {} names",
                 found.name

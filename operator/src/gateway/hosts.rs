@@ -16,7 +16,7 @@ use kube::runtime::watcher::Event;
 use super::pause::is_paused;
 use super::validate::Plan;
 use crate::context::Context;
-use crate::meta::service_host;
+use crate::meta::{Owner, service_host};
 
 /// What is known of hosts beside what the status of FileGateways says.
 #[derive(Debug, Default)]
@@ -53,22 +53,15 @@ pub struct Freed {
 /// What a FileGateway has to do with hosts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Claim {
-    has: Option<String>,
+    has: Vec<String>,
     asks: Option<String>,
 }
 
 impl Claim {
     fn of(gateway: &FileGateway) -> Self {
         let status = gateway.status.as_ref();
-        let inside = service_host(
-            &gateway.namespace().unwrap_or_default(),
-            &gateway.name_any(),
-        );
-        let address = status.and_then(|status| status.address.as_deref());
-        let has = address
-            .and_then(|address| address.split_once("://"))
-            .map(|(_, host)| host.to_string())
-            .filter(|host| *host != inside);
+        let (namespace, name) = (gateway.namespace().unwrap_or_default(), gateway.name_any());
+        let has = status.map_or_else(Vec::new, |status| held_by(status, &namespace, &name));
         let held_up = gateway.metadata.deletion_timestamp.is_some() || is_paused(gateway);
         let generation = gateway.metadata.generation;
         let asks = asked(gateway).filter(|_| !held_up && may_get(status, generation));
@@ -79,8 +72,27 @@ impl Claim {
     }
 
     fn hosts(&self) -> impl Iterator<Item = &String> {
-        [&self.has, &self.asks].into_iter().flatten()
+        self.has.iter().chain(&self.asks)
     }
+}
+
+/// The hosts that may lead to the gateway `owner`, whose status this is.
+pub fn held(status: &FileGatewayStatus, owner: &Owner) -> Vec<String> {
+    held_by(status, &owner.namespace, &owner.name)
+}
+
+fn held_by(status: &FileGatewayStatus, namespace: &str, name: &str) -> Vec<String> {
+    let mut hosts = status.hosts.clone();
+    // A status of before has no list.
+    let address = status.address.as_deref();
+    let address = address.and_then(|address| address.split_once("://"));
+    if let Some((_, host)) = address
+        && host != service_host(namespace, name)
+        && !hosts.iter().any(|held| held == host)
+    {
+        hosts.push(host.into());
+    }
+    hosts
 }
 
 /// The host that `gateway` asks for.
@@ -92,8 +104,12 @@ pub fn asked(gateway: &FileGateway) -> Option<&str> {
 /// Whether it asks for `host`, or its address is there: what can be told of thousands without a copy.
 fn names(gateway: &FileGateway, host: &str) -> bool {
     let status = gateway.status.as_ref();
-    let address = status.and_then(|status| status.address.as_deref());
-    asked(gateway) == Some(host) || address.is_some_and(|address| address.ends_with(host))
+    let has = status.is_some_and(|status| {
+        let address = status.address.as_deref();
+        let mut hosts = status.hosts.iter();
+        hosts.any(|held| held == host) || address.is_some_and(|address| address.ends_with(host))
+    });
+    has || asked(gateway) == Some(host)
 }
 
 /// Not of one that was refused for other reasons: by asking alone nobody keeps a host from others.
@@ -177,14 +193,15 @@ impl Hosts {
         if given == Some(false) {
             return false;
         }
-        let is = |claimed: Option<String>| claimed.as_deref() == Some(host);
-        let has = given.is_some() || is(Claim::of(gateway).has);
+        let is = |claimed: &String| claimed == host;
+        let has = given.is_some() || Claim::of(gateway).has.iter().any(is);
         let first = all
             .iter()
             .filter(|other| names(other, host) && other.uid().as_ref() != Some(&uid))
             .all(|other| {
                 let claim = Claim::of(other);
-                let (other_has, other_asks) = (is(claim.has), is(claim.asks));
+                let other_has = claim.has.iter().any(is);
+                let other_asks = claim.asks.iter().any(is);
                 match (other_has, has) {
                     (true, false) => false,
                     (false, true) => true,
@@ -216,7 +233,7 @@ impl State {
         let has = Claim::of(gateway).has;
         self.given.retain(|host, given| {
             let about = Some(&given.uid) == uid.as_ref() && generation >= given.generation;
-            !about || (has.as_ref() != Some(host) && asked(gateway) == Some(host.as_str()))
+            !about || (!has.contains(host) && asked(gateway) == Some(host.as_str()))
         });
     }
 }

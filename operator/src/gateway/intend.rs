@@ -5,8 +5,8 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::build;
 use super::credentials::CredentialsPlan;
-use super::former;
 use super::validate::{DatabasePlan, Plan};
+use super::{former, hosts};
 use crate::meta::{selector_text, volume_claim_name};
 
 /// Writes down what is going to be made, so that no crash can forget it.
@@ -73,6 +73,11 @@ pub fn intend(status: &mut FileGatewayStatus, plan: &Plan) {
         iam: plan.class.iam.clone().or(iam),
         ..plan.class.clone()
     });
+    let host = plan.exposure.as_ref().map(|exposure| &exposure.host);
+    let held = hosts::held(status, &plan.owner);
+    status.hosts = held.into_iter().chain(host.cloned()).collect();
+    status.hosts.sort();
+    status.hosts.dedup();
     status.deletion_policy = Some(plan.deletion_policy);
     let owner = &plan.owner;
     status.version = Some(version_of(&plan.image.name));

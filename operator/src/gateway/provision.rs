@@ -221,7 +221,15 @@ async fn look_outside(
 async fn reach(step: &Step<'_>) -> Result<Finding, StepError> {
     let cluster = step.context.cluster();
     route::monitor(cluster, step.plan).await?;
-    Ok(route::ensure(cluster, step.plan).await?)
+    // Whose host it is has to be known before anything leads from there.
+    step.intent_is_known().await?;
+    let finding = route::ensure(cluster, step.plan).await?;
+    // Nothing leads from a former one any more.
+    let host = step.plan.exposure.as_ref().map(|it| it.host.clone());
+    step.draft
+        .note(|status| status.hosts = host.into_iter().collect())
+        .await;
+    Ok(finding)
 }
 
 /// How the steps around the bucket went; those after a failed one are left out.

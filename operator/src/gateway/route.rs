@@ -2,6 +2,7 @@
 
 use crds::conditions::{Finding, ROUTE_READY, reason};
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::api::DynamicObject;
 
@@ -67,6 +68,16 @@ pub async fn monitor(cluster: Cluster<'_>, plan: &Plan) -> Result<(), ApplyError
             absent::<Service>(cluster, owner, metrics_name(&owner.name)).await?;
         }
     }
+    Ok(())
+}
+
+/// Lets nothing lead to the gateway any more, before another one gets its host.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn withdraw(cluster: Cluster<'_>, owner: &Owner) -> Result<(), ApplyError> {
+    absent::<Ingress>(cluster, owner, owner.name.clone()).await?;
+    optional(cluster, owner, HTTP_ROUTE, None).await?;
     Ok(())
 }
 

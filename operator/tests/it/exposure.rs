@@ -149,4 +149,55 @@ async fn a_host_is_one_gateways_until_that_gives_it_up() {
     bed.delete("older").await;
     bed.gone("older").await;
     bed.condition("third", "Accepted", "True", "Accepted").await;
+    // Nobody collects garbage here.
+    assert!(ingresses.get_opt("older").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_host_is_nobody_elses_while_something_leads_from_there() {
+    let (bed, _operator) = Bed::with_operator("slowhost").await;
+    bed.apply_class(json!({"exposure": {"hosts": ["*"], "ingress": {}}}))
+        .await;
+    let ingresses = bed.api::<Ingress>();
+    let host = async |name: &str| {
+        let spec = ingresses.get_opt(name).await.unwrap()?.spec?;
+        spec.rules?.first()?.host.clone()
+    };
+    let exposed = |host: &str| json!({"exposure": {"host": host}});
+    bed.create("first", exposed("a.example.com")).await.unwrap();
+    bed.ready("first").await;
+    bed.create("second", exposed("a.example.com"))
+        .await
+        .unwrap();
+    bed.condition("second", "Accepted", "False", "HostConflict")
+        .await;
+
+    // The pass over the first writes its intent, and waits for a server before it comes to the way in.
+    bed.s3.hang();
+    let other = json!({"spec": exposed("b.example.com")});
+    bed.patch("first", other).await.unwrap();
+    bed.until("it is known what is intended", async || {
+        let address = bed.status("first").await.address?;
+        address.ends_with("b.example.com").then_some(())
+    })
+    .await;
+    for _ in 0..6 {
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        let both = (host("first").await, host("second").await);
+        assert_eq!(both, (Some("a.example.com".into()), None));
+    }
+    assert_eq!(
+        bed.status("first").await.hosts,
+        ["a.example.com", "b.example.com"]
+    );
+    bed.s3.mend();
+    bed.until("each has its own", async || {
+        let both = (host("first").await?, host("second").await?);
+        (both == ("b.example.com".into(), "a.example.com".into())).then_some(())
+    })
+    .await;
+    bed.until("the former is forgotten", async || {
+        (bed.status("first").await.hosts == ["b.example.com"]).then_some(())
+    })
+    .await;
 }

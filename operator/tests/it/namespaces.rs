@@ -4,14 +4,16 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use crds::{FileGateway, FileGatewayClass, FileGatewayClassStatus};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use operator::Watched;
 use serde_json::{Value, json};
 use testbed::servers::{Part, Servers};
 
-use crate::backends::address;
+use crate::backends::{address, user_exists};
 use crate::bed::{Bed, Start};
 use crate::chart::{Release, chart, helm_refuses};
 use crate::proxy::Proxy;
@@ -105,10 +107,25 @@ async fn two_namespaces_are_looked_after_with_what_their_roles_allow() {
     secrets(&two.namespace).get("identity").await.unwrap();
     namespaces.get(&two.namespace).await.unwrap();
 
-    for bed in [&one, &two] {
+    // A namespace that goes loses its Roles before its FileGateways: no controller of namespaces runs here.
+    let user = two.status("files").await.bucket.unwrap().user.unwrap();
+    let namespaces = Api::<Namespace>::all(one.client.clone());
+    let parameters = DeleteParams::default();
+    namespaces
+        .delete(&two.namespace, &parameters)
+        .await
+        .unwrap();
+    two.all_gone::<RoleBinding>().await;
+    two.all_gone::<Role>().await;
+    two.until("nothing there may be read", async || {
+        secrets(&two.namespace).get("identity").await.err()
+    })
+    .await;
+    for bed in [&two, &one] {
         bed.delete("files").await;
         bed.gone("files").await;
     }
+    assert!(!user_exists(&user).await);
     assert!(untouched(&other.gateways().get("files").await.unwrap()));
     one.class_used_by(&[]).await;
     operator.stop().await;
@@ -234,6 +251,38 @@ async fn an_operator_of_all_namespaces_writes_its_own_objects_and_no_others() {
     let map: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "stranger"}})).unwrap();
     let maps: Api<ConfigMap> = Api::namespaced(bed.as_user(&account), &bed.namespace);
     forbidden(maps.create(&PostParams::default(), &map).await);
+    // Nor what would give it another account's rights.
+    let mut token = secret("token", labels());
+    token.type_ = Some("kubernetes.io/service-account-token".into());
+    token.metadata.annotations = Some(
+        [(
+            "kubernetes.io/service-account.name".into(),
+            "default".into(),
+        )]
+        .into(),
+    );
+    let message = forbidden(secrets.patch("token", &apply(), &Patch::Apply(token)).await);
+    assert!(message.contains("type Opaque"), "{message}");
+    let pods = |account: &str| {
+        let selector = json!({"app": "x"});
+        Patch::Apply(json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "pods", "labels": labels()},
+            "spec": {"replicas": 0, "selector": {"matchLabels": selector}, "template": {
+                "metadata": {"labels": selector},
+                "spec": {"serviceAccountName": account, "containers": [{"name": "a", "image": "a"}]},
+            }},
+        }))
+    };
+    let deployments: Api<Deployment> = Api::namespaced(bed.as_user(&account), &bed.namespace);
+    let message = forbidden(deployments.patch("pods", &apply(), &pods("default")).await);
+    assert!(message.contains("ServiceAccount"), "{message}");
+    deployments
+        .patch("pods", &apply(), &pods("files"))
+        .await
+        .unwrap();
+    deployments.delete("pods", &parameters).await.unwrap();
     // Others are not concerned.
     bed.apply_secret(&bed.namespace, "stranger", json!({"a": "b"}))
         .await;

@@ -245,6 +245,21 @@ impl Bed {
             .collect()
     }
 
+    /// Deletes all objects of a kind.
+    pub async fn all_gone<K>(&self)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        let (plain, all) = (DeleteParams::default(), ListParams::default());
+        self.api::<K>()
+            .delete_collection(&plain, &all)
+            .await
+            .unwrap();
+    }
+
     /// Resource versions of a kind's objects by name.
     pub async fn versions<K>(&self) -> BTreeMap<String, String>
     where

@@ -23,6 +23,7 @@ use crate::meta::s3_secret_name;
 use crate::remote::s3::S3;
 use crate::remote::{AccessKey, Kind, RemoteError};
 use crate::secrets;
+use crate::sensitive::Sensitive;
 
 /// What a probe is called; its owner's UID follows.
 const PROBE: &str = ".filegateway/probe-";
@@ -49,7 +50,11 @@ pub(super) async fn ensure(step: &Step<'_>, source: &str) -> Result<(Finding, Ro
     // Of another way there may be a schedule left, but no copy.
     let none = Schedule::default();
     let progress = match kept {
-        Some(kept) if kept.data == data => Progress::read(&kept.annotations, kept.created),
+        Some(kept) if kept.data == data => {
+            let progress = Progress::read(&kept.annotations, kept.created);
+            keep(step, &name, &data, &progress).await?;
+            progress
+        }
         _ => {
             let key = AccessKey {
                 id: id.expose().to_string(),
@@ -57,14 +62,7 @@ pub(super) async fn ensure(step: &Step<'_>, source: &str) -> Result<(Finding, Ro
             };
             try_key(step, source, &key).await?;
             let progress = Progress::new(&none, now());
-            secrets::keep(
-                context.cluster(),
-                owner,
-                &name,
-                &data,
-                progress.annotations(),
-            )
-            .await?;
+            keep(step, &name, &data, &progress).await?;
             let note = format!("copied the access key of Secret {source} into Secret {name}");
             let event = events::KEY_ISSUED;
             events::normal(context, step.gateway, CREDENTIALS_READY, event, note).await;
@@ -96,6 +94,17 @@ pub(super) async fn ensure(step: &Step<'_>, source: &str) -> Result<(Finding, Ro
         look_at,
     };
     Ok((finding, rotated))
+}
+
+async fn keep(
+    step: &Step<'_>,
+    name: &str,
+    data: &BTreeMap<String, Sensitive>,
+    progress: &Progress,
+) -> Result<(), StepError> {
+    let (cluster, owner) = (step.context.cluster(), &step.plan.owner);
+    secrets::keep(cluster, owner, name, data, progress.annotations()).await?;
+    Ok(())
 }
 
 /// What the operator itself logs in with must never reach a tenant, whatever label it has.
