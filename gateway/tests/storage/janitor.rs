@@ -257,6 +257,9 @@ async fn upload_many_in_pieces(files: &Files, owner: &str) -> usize {
     stored
 }
 
+/// They keep both cores busy: two at once wait for connections to the database for too long.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Uploads of both kinds beside four replicas' janitors of this patience, and then what is there: how
 /// many files were acknowledged of each kind. None is there in part.
 async fn uploads_beside_janitors(
@@ -264,6 +267,7 @@ async fn uploads_beside_janitors(
     age: Duration,
     expire: Duration,
 ) -> (usize, usize) {
+    let _alone = ALONE.lock().await;
     let stop = tokio_util::sync::CancellationToken::new();
     let janitors: Vec<_> = (0..4)
         .map(|_| {

@@ -19,7 +19,7 @@ use super::Bed;
 pub(super) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The same after failures for a minute: the next try may be more than another minute away.
-const LONG_PATIENCE: Duration = Duration::from_secs(120);
+const LONG_PATIENCE: Duration = Duration::from_secs(300);
 
 impl Bed {
     /// Waits until a condition has this status and reason; answers its message.
