@@ -17,11 +17,26 @@ pub struct Outside {
     hasher: RandomState,
 }
 
+/// Versions of the objects that a look keeps in the cluster, of those that there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// The Secret with the key to the bucket.
+    pub access_key: Option<u64>,
+    /// The Secret with the keys that sign file tokens.
+    pub signing_key: Option<u64>,
+    /// The Secret with the login to the database.
+    pub login: Option<u64>,
+    /// The volume of a database that is a file.
+    pub volume: Option<u64>,
+}
+
 /// A look at which everything was right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Changes with everything that the look depended on.
+    /// Changes with everything that the look depended on, but for what it has left in the cluster.
     pub inputs: u64,
+    /// What it has left there.
+    pub own: Own,
     /// When the next one is due.
     pub until: Timestamp,
     /// What tells the database's server apart.
@@ -72,6 +87,7 @@ mod tests {
         let [inputs, others] = ["a", "b"].map(|text| outside.number(text));
         let found = Found {
             inputs,
+            own: Own::default(),
             until: at("2026-01-01T01:00:00Z"),
             database: "s".into(),
         };

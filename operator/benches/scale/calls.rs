@@ -69,19 +69,14 @@ impl Calls {
 
     async fn user(&self, owner: &Owner) -> anyhow::Result<()> {
         let user = names::user(&owner.namespace, &owner.name, &owner.uid);
-        anyhow::ensure!(
-            self.iam.user_path(&user).await?.is_none(),
-            "{user} is there"
-        );
         let path = format!("/filegateway/{}/", owner.uid);
-        self.iam.create_user(&user, &path).await?;
-        self.iam.policy(&user, "bucket").await?;
+        let made = self.iam.create_user(&user, &path).await?;
+        anyhow::ensure!(made, "{user} is there");
         let bucket = names::bucket(&owner.namespace, &owner.name, &owner.uid);
         let policy = policy::of_bucket(&bucket);
         self.iam
             .set_policy(&user, "bucket", &policy.to_string())
             .await?;
-        self.iam.key_ids(&user).await?;
         self.iam.create_key(&user).await?;
         Ok(())
     }

@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::runtime::watcher::Event;
+use tokio::sync::Notify;
 
 /// Annotations in which Kubernetes' own controller counts the revisions of a Deployment.
 const DEPLOYMENT_CONTROLLER: &str = "deployment.kubernetes.io/";
@@ -24,6 +25,7 @@ const DEPLOYMENT_CONTROLLER: &str = "deployment.kubernetes.io/";
 pub struct Known {
     kinds: Mutex<HashMap<String, Kind>>,
     hasher: RandomState,
+    lost: Notify,
 }
 
 /// Objects of one kind. All keys and values are hashes: of namespace and name, of what makes a version,
@@ -69,8 +71,11 @@ impl Known {
             Event::InitDone => {
                 kind.complete = true;
                 // What has gone in between was not told.
-                let seen = &kind.seen;
+                let (seen, before) = (&kind.seen, kind.left.len());
                 kind.left.retain(|object, _| seen.contains_key(object));
+                if kind.left.len() < before {
+                    self.lost.notify_one();
+                }
                 News::None
             }
             // Its status may have changed, too, while nobody watched.
@@ -99,6 +104,12 @@ impl Known {
                 News::Object
             }
         }
+    }
+
+    /// Waits until a list shows that something has gone while nobody watched. Whose it was is not known any
+    /// more: of an object there is no more than a hash.
+    pub async fn lost(&self) {
+        self.lost.notified().await;
     }
 
     /// Takes note that the object of `kind` with the metadata `live` is as `wanted`, a text that differs with
@@ -194,6 +205,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use k8s_openapi::api::core::v1::ConfigMap;
     use k8s_openapi::api::networking::v1::NetworkPolicy;
     use serde_json::json;
@@ -292,9 +304,16 @@ mod tests {
         assert!(!as_left(&known, "a"), "it was not listed again yet");
         assert!(!known.is_absent(KIND, "acme", "files"));
         known.note(KIND, &Event::InitApply(map("other", "7")));
+        assert_eq!(known.lost().now_or_never(), None, "the list goes on");
         known.note::<ConfigMap>(KIND, &Event::InitDone);
         assert!(known.is_absent(KIND, "acme", "files"));
         assert_eq!(known.expected(KIND, "acme", "files"), None);
+        assert_eq!(known.lost().now_or_never(), Some(()));
+        // It is told once.
+        known.note::<ConfigMap>(KIND, &Event::Init);
+        known.note(KIND, &Event::InitApply(map("other", "7")));
+        known.note::<ConfigMap>(KIND, &Event::InitDone);
+        assert_eq!(known.lost().now_or_never(), None);
     }
 
     #[test]

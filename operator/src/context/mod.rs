@@ -143,6 +143,8 @@ impl Context {
     pub fn turn(&self, gateway: &FileGateway) -> Result<Option<Turn>, Duration> {
         let uid = gateway.metadata.uid.as_deref().unwrap_or_default();
         if !is_at_rest(gateway) || self.outside.is_known(uid, Timestamp::now()) {
+            // It may have waited before it was changed.
+            self.turns.forget(uid);
             return Ok(None);
         }
         self.turns.take(uid).map(Some)

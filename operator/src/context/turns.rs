@@ -55,7 +55,7 @@ impl Turns {
         Err(LEAST + most.mul_f64(rand::random::<f64>()))
     }
 
-    /// A gateway is gone.
+    /// A gateway does not wait any more.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
     }

@@ -103,7 +103,7 @@ fn around(
     };
     let all_classes: Api<FileGatewayClass> = Api::all(context.client.clone());
     let (by_class, by_namespace, by_secret) = (store.clone(), store.clone(), store.clone());
-    let by_host = store.clone();
+    let (by_host, all) = (store.clone(), store.clone());
     let changing = context.clone();
     stream::select_all([
         child(rollouts(context, managed()), about),
@@ -151,6 +151,8 @@ fn around(
                 })
             },
         ),
+        // Its list has just woken all whose objects of that kind are still there.
+        wakes(losses(context), move |()| select(&all, |_| true)),
         // Those that were refused a host since another had it.
         wakes(
             stream::poll_fn(move |waker| freed.poll_recv(waker)).map(Ok),
@@ -170,6 +172,16 @@ fn around(
             move |secret| of_secret(&by_secret, &classes, &operator_namespace, &secret),
         ),
     ])
+}
+
+/// An item for each list that shows that objects have gone while nobody watched.
+fn losses(
+    context: &Arc<Context>,
+) -> impl Stream<Item = Result<(), watcher::Error>> + Send + 'static {
+    stream::unfold(context.clone(), |context| async {
+        context.known.lost().await;
+        Some((Ok(()), context))
+    })
 }
 
 /// Those whose object of `kind` changes, and all of them once the cluster has such objects.

@@ -57,8 +57,9 @@ pub async fn cleanup(
         Err(ApplyError::Api { source, .. }) => {
             return Err(Error::api("take away the way in")(source));
         }
-        // Nothing but calls can fail here.
-        Ok(()) | Err(_) => {}
+        Ok(()) => {}
+        // A stranger's object stays, and nothing was to be written.
+        Err(ApplyError::NotOwned { .. } | ApplyError::Serialize { .. }) => {}
     }
 
     let fates = undo(context, gateway, owner, &draft, &status).await?;

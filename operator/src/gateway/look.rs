@@ -1,4 +1,4 @@
-//! Whether a pass has to look outside of the cluster, or may go by the last look.
+//! What a pass has to look at outside of the cluster, and for what it may go by the last look.
 
 use crds::FileGateway;
 use crds::conditions::{
@@ -6,13 +6,14 @@ use crds::conditions::{
 };
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::build::Restarts;
 use super::credentials::CredentialsPlan;
 use super::outcome::Outcome;
 use super::steps::Step;
 use super::validate::Plan;
 use crate::context::{Context, iam_secret};
 use crate::meta::{database_secret_name, s3_secret_name, signing_secret_name, volume_claim_name};
-use crate::outside::Found;
+use crate::outside::{Found, Own};
 
 /// What has to be true for the last look to be enough.
 const STEPS: [&str; 4] = [
@@ -21,6 +22,56 @@ const STEPS: [&str; 4] = [
     DATABASE_READY,
     SIGNING_KEY_READY,
 ];
+
+/// What a pass looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The bucket, and the key to it.
+    pub storage: bool,
+    /// The database.
+    pub database: bool,
+    /// The keys that sign file tokens.
+    pub signing_key: bool,
+    /// The look before, where it still holds for the rest.
+    last: Option<Found>,
+}
+
+impl Look {
+    /// At everything.
+    const ALL: Self = Self {
+        storage: true,
+        database: true,
+        signing_key: true,
+        last: None,
+    };
+
+    /// At what somebody has changed or deleted of `own` since `last`.
+    fn since(last: Found, own: Own) -> Self {
+        Self {
+            storage: own.access_key != last.own.access_key,
+            database: own.login != last.own.login || own.volume != last.own.volume,
+            signing_key: own.signing_key != last.own.signing_key,
+            last: Some(last),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        !(self.storage || self.database || self.signing_key)
+    }
+
+    /// What pods are restarted for, unless that is looked at.
+    pub fn restarts(&self) -> Option<Restarts> {
+        let last = self.last.as_ref().filter(|_| !self.database)?;
+        Some(Restarts {
+            database: last.database.clone(),
+        })
+    }
+
+    /// When the look before has to be made again.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.last.as_ref().map(|last| last.until)
+    }
+}
 
 /// What a look depends on, but for the gateway's own Secrets; `None` when something of it is not watched, so
 /// that a change would not be noticed.
@@ -36,8 +87,11 @@ pub fn inputs(context: &Context, gateway: &FileGateway, plan: &Plan) -> Option<u
     Some(context.outside.number(inputs))
 }
 
-/// The last look, if it is enough for this pass.
-pub async fn last(step: &Step<'_>, inputs: u64) -> Option<Found> {
+/// What a pass has to look at that depends on `inputs`, if that is known.
+pub async fn wanted(step: &Step<'_>, inputs: Option<u64>) -> Look {
+    let Some(inputs) = inputs else {
+        return Look::ALL;
+    };
     let status = step.draft.read().await;
     let holds = |type_: &str| {
         let found = status.conditions.iter().find(|found| found.type_ == type_);
@@ -47,19 +101,21 @@ pub async fn last(step: &Step<'_>, inputs: u64) -> Option<Found> {
         || !STEPS.into_iter().all(holds)
         || !holds(BUCKET_CONFIGURED)
     {
-        return None;
+        return Look::ALL;
     }
-    let context = step.context;
+    let (context, uid) = (step.context, &step.plan.owner.uid);
     let own = own(step.plan, |kind, namespace, name| {
         context.known.seen(kind, namespace, name)
     });
-    let inputs = context.outside.number((inputs, own));
-    let uid = &step.plan.owner.uid;
-    context.outside.found(uid, inputs, Timestamp::now())
+    let last = context.outside.found(uid, inputs, Timestamp::now());
+    last.map_or(Look::ALL, |last| Look::since(last, own))
 }
 
 /// Keeps a look at which everything was right and nothing is left to do.
-pub async fn remember(step: &Step<'_>, inputs: u64, outcome: &Outcome) {
+pub async fn remember(step: &Step<'_>, look: &Look, inputs: Option<u64>, outcome: &Outcome) {
+    let Some(inputs) = inputs.filter(|_| !look.is_empty()) else {
+        return;
+    };
     let (context, plan) = (step.context, step.plan);
     let uid = &plan.owner.uid;
     let Some(restarts) = outcome.restarts.as_ref().filter(|_| !outcome.failed) else {
@@ -77,16 +133,18 @@ pub async fn remember(step: &Step<'_>, inputs: u64, outcome: &Outcome) {
     let own = own(plan, |kind, namespace, name| {
         context.known.expected(kind, namespace, name)
     });
-    if matches!(plan.credentials, CredentialsPlan::WebIdentity(_)) && own[0].is_some() {
+    if matches!(plan.credentials, CredentialsPlan::WebIdentity(_)) && own.access_key.is_some() {
         context.outside.forget(uid);
         return;
     }
     // Before the pass that comes anyway, which then is one that looks.
     let wait = SignedDuration::try_from(context.config.resync.mul_f64(0.8)).unwrap_or_default();
-    let until = Timestamp::now() + wait;
-    let until = outcome.rotated.look_at().map_or(until, |at| at.min(until));
+    let due = [look.until(), outcome.rotated.look_at()];
+    let until = due.into_iter().flatten().min();
+    let until = until.unwrap_or(Timestamp::MAX).min(Timestamp::now() + wait);
     let found = Found {
-        inputs: context.outside.number((inputs, own)),
+        inputs,
+        own,
         until,
         database: restarts.database.clone(),
     };
@@ -94,15 +152,15 @@ pub async fn remember(step: &Step<'_>, inputs: u64, outcome: &Outcome) {
 }
 
 /// Versions of what the steps keep inside of the cluster.
-fn own(plan: &Plan, version: impl Fn(&str, &str, &str) -> Option<u64>) -> [Option<u64>; 4] {
+fn own(plan: &Plan, version: impl Fn(&str, &str, &str) -> Option<u64>) -> Own {
     let (name, namespace) = (&plan.owner.name, &plan.owner.namespace);
-    [
-        ("Secret", s3_secret_name(name)),
-        ("Secret", signing_secret_name(name)),
-        ("Secret", database_secret_name(name)),
-        ("PersistentVolumeClaim", volume_claim_name(name)),
-    ]
-    .map(|(kind, name)| version(kind, namespace, &name))
+    let secret = |name: String| version("Secret", namespace, &name);
+    Own {
+        access_key: secret(s3_secret_name(name)),
+        signing_key: secret(signing_secret_name(name)),
+        login: secret(database_secret_name(name)),
+        volume: version("PersistentVolumeClaim", namespace, &volume_claim_name(name)),
+    }
 }
 
 /// The Secrets in the operator's namespace that the steps read.
@@ -117,4 +175,56 @@ fn class_secrets(plan: &Plan) -> Vec<&str> {
         names.push(name);
     }
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_looked_at_and_nothing_else() {
+        let own = Own {
+            access_key: Some(1),
+            signing_key: Some(2),
+            login: Some(3),
+            volume: None,
+        };
+        let last = Found {
+            inputs: 0,
+            own,
+            until: Timestamp::MAX,
+            database: "server".into(),
+        };
+        let since = |now: Own| Look::since(last.clone(), now);
+        assert!(since(own).is_empty());
+        let looked = [
+            Own {
+                access_key: None,
+                ..own
+            },
+            Own {
+                signing_key: Some(4),
+                ..own
+            },
+            Own { login: None, ..own },
+            Own {
+                volume: Some(4),
+                ..own
+            },
+        ]
+        .map(since)
+        .map(|look| (look.storage, look.signing_key, look.database));
+        let expected = [
+            (true, false, false),
+            (false, true, false),
+            (false, false, true),
+            (false, false, true),
+        ];
+        assert_eq!(looked, expected);
+        let server = |look: Look| look.restarts().map(|restarts| restarts.database);
+        assert_eq!(server(since(own)), Some("server".into()));
+        let lost = Own { login: None, ..own };
+        assert_eq!(server(since(lost)), None, "the look tells");
+        assert_eq!(server(Look::ALL), None);
+    }
 }

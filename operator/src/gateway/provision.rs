@@ -6,6 +6,7 @@ use crds::conditions::{
     ACCEPTED, BUCKET_CONFIGURED, BUCKET_READY, CREDENTIALS_READY, DATABASE_READY, Finding,
     ROUTE_READY, SIGNING_KEY_READY, reason,
 };
+use futures_util::future::OptionFuture;
 use k8s_openapi::jiff::Timestamp;
 
 use super::build::Restarts;
@@ -15,7 +16,7 @@ use super::error::Error;
 use super::former;
 use super::hosts;
 use super::intend::intend;
-use super::look;
+use super::look::{self, Look};
 use super::outcome::Outcome;
 use super::pause;
 use super::route;
@@ -27,7 +28,6 @@ use super::workload::{self, Workload};
 use crate::cluster::Rollout;
 use crate::context::Context;
 use crate::meta::{Owner, database_secret_name};
-use crate::outside::Found;
 use crate::secrets;
 
 /// How a pass went.
@@ -66,11 +66,8 @@ pub async fn provision(
         plan: &plan,
         draft: &draft,
     };
-    let last = match inputs {
-        Some(inputs) if !intent => look::last(&step, inputs).await,
-        _ => None,
-    };
-    let (mut outcome, workload) = run(&step, last.as_ref()).await?;
+    let look = look::wanted(&step, inputs.filter(|_| !intent)).await;
+    let (mut outcome, workload) = run(&step, &look).await?;
     let revocable = former::revoke(&step, &outcome)
         .await
         .unwrap_or_else(|error| {
@@ -82,15 +79,12 @@ pub async fn provision(
         context.metrics.step_failed(step, reason);
     }
     conclude(context, gateway, &draft, &outcome, workload).await?;
-    if let (Some(inputs), None) = (inputs, &last) {
-        look::remember(&step, inputs, &outcome).await;
-    }
+    look::remember(&step, &look, inputs, &outcome).await;
     Ok(if outcome.failed {
         Provisioned::Failed
     } else {
-        let next = last.map(|found| found.until);
-        let next = next.or_else(|| outcome.rotated.look_at());
-        Provisioned::Settled(next.into_iter().chain(revocable).min())
+        let next = [look.until(), outcome.rotated.look_at(), revocable];
+        Provisioned::Settled(next.into_iter().flatten().min())
     })
 }
 
@@ -145,29 +139,20 @@ async fn conclude(
     Ok(())
 }
 
-/// Runs the steps, those outside of the cluster only where there is no `last` look.
-async fn run(step: &Step<'_>, last: Option<&Found>) -> Result<(Outcome, Option<Workload>), Error> {
+/// Runs the steps, those outside of the cluster as far as `look` says.
+async fn run(step: &Step<'_>, look: &Look) -> Result<(Outcome, Option<Workload>), Error> {
     let mut outcome = Outcome {
         findings: vec![Finding::yes(
             ACCEPTED,
             reason::ACCEPTED,
             "the spec and its class fit together",
         )],
+        restarts: look.restarts(),
         ..Outcome::default()
     };
     let prepare = workload::prepare(step.context.cluster(), step.plan);
-    let (prepared, settings) = match last {
-        Some(found) => {
-            outcome.restarts = Some(Restarts {
-                database: found.database.clone(),
-            });
-            (prepare.await, None)
-        }
-        None => {
-            let (prepared, settings) = tokio::join!(prepare, look_outside(step, &mut outcome));
-            (prepared, settings?)
-        }
-    };
+    let (prepared, settings) = tokio::join!(prepare, look_outside(step, look, &mut outcome));
+    let settings = settings?;
     let workload = match prepared {
         Ok(()) => deploy(step, &outcome).await,
         Err(error) => Err(error.into()),
@@ -188,32 +173,26 @@ async fn run(step: &Step<'_>, last: Option<&Found>) -> Result<(Outcome, Option<W
 /// server does not keep the others' work from being done. Answers how the bucket's settings went.
 async fn look_outside(
     step: &Step<'_>,
+    look: &Look,
     outcome: &mut Outcome,
 ) -> Result<Option<Result<Finding, StepError>>, Error> {
-    let (storage, database, signing) =
-        tokio::join!(storage(step), catalog(step), signing_key::ensure(step));
-    let Storage {
-        bucket,
-        settings,
-        credentials,
-    } = storage;
-    outcome.note(BUCKET_READY, bucket.map(|finding| (finding, ())))?;
-    match credentials {
-        Some(result) => {
-            outcome.rotated.access_key = outcome.note(CREDENTIALS_READY, result)?.flatten();
-        }
-        // A key that was issued before stays good while the bucket can't be looked at.
-        None if outcome.conflict => outcome.findings.push(Finding::unknown(
-            CREDENTIALS_READY,
-            reason::WAITING,
-            "the bucket has to be ours first",
-        )),
-        None => {}
+    let (storage, database, signing) = tokio::join!(
+        OptionFuture::from(look.storage.then(|| storage(step))),
+        OptionFuture::from(look.database.then(|| catalog(step))),
+        OptionFuture::from(look.signing_key.then(|| signing_key::ensure(step))),
+    );
+    let settings = match storage {
+        Some(storage) => storage.note(outcome)?,
+        None => None,
+    };
+    if let Some(database) = database {
+        let (restarts, rotated) = outcome.note(DATABASE_READY, database)?.unzip();
+        outcome.restarts = restarts;
+        outcome.rotated.database_password = rotated.flatten();
     }
-    let (restarts, rotated) = outcome.note(DATABASE_READY, database)?.unzip();
-    outcome.restarts = restarts;
-    outcome.rotated.database_password = rotated.flatten();
-    outcome.rotated.signing_key = outcome.note(SIGNING_KEY_READY, signing)?;
+    if let Some(signing) = signing {
+        outcome.rotated.signing_key = outcome.note(SIGNING_KEY_READY, signing)?;
+    }
     Ok(settings)
 }
 
@@ -237,6 +216,26 @@ struct Storage {
     bucket: Result<Finding, StepError>,
     settings: Option<Result<Finding, StepError>>,
     credentials: Option<Result<(Finding, Option<Rotated>), StepError>>,
+}
+
+impl Storage {
+    /// Answers how the bucket's settings went.
+    fn note(self, outcome: &mut Outcome) -> Result<Option<Result<Finding, StepError>>, Error> {
+        outcome.note(BUCKET_READY, self.bucket.map(|finding| (finding, ())))?;
+        match self.credentials {
+            Some(result) => {
+                outcome.rotated.access_key = outcome.note(CREDENTIALS_READY, result)?.flatten();
+            }
+            // A key that was issued before stays good while the bucket can't be looked at.
+            None if outcome.conflict => outcome.findings.push(Finding::unknown(
+                CREDENTIALS_READY,
+                reason::WAITING,
+                "the bucket has to be ours first",
+            )),
+            None => {}
+        }
+        Ok(self.settings)
+    }
 }
 
 async fn storage(step: &Step<'_>) -> Storage {

@@ -56,14 +56,16 @@ impl Iam {
         }
     }
 
-    /// Creates the user `name` under `path`, in one step, so that no crash can separate the two.
+    /// Creates the user `name` under `path`, in one step, so that no crash can separate the two. Whether there
+    /// was none.
     ///
     /// # Errors
-    /// Any failure, "exists already" included: the next pass looks whose it is.
-    pub async fn create_user(&self, name: &str, path: &str) -> Result<(), RemoteError> {
+    /// Any failure but `EntityAlreadyExists`.
+    pub async fn create_user(&self, name: &str, path: &str) -> Result<bool, RemoteError> {
         let call = self.client.create_user().user_name(name).path(path);
         match call.send().await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if exists(&error) => Ok(false),
             Err(error) => Err(self.failure("create the S3 user", &error)),
         }
     }
@@ -234,6 +236,13 @@ impl Iam {
 
 fn missing<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     matches!(error.code(), Some("NoSuchEntity" | "NoSuchEntityException"))
+}
+
+fn exists<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    matches!(
+        error.code(),
+        Some("EntityAlreadyExists" | "EntityAlreadyExistsException")
+    )
 }
 
 /// IAM answers policies percent-encoded (RFC 3986).

@@ -108,10 +108,15 @@ pub async fn ensure(step: &Step<'_>) -> Result<(Finding, Rotated), StepError> {
     let kept = secrets::owned(&step.context.client, owner, &name).await?;
 
     step.intent_is_known().await?;
-    ensure_user(&iam, user, owner).await?;
-    ensure_policy(&iam, user, &plan.bucket).await?;
-
-    let ids = iam.key_ids(user).await?;
+    let ids = if kept.is_none() && iam.create_user(user, &path(owner)).await? {
+        // It has neither a policy nor keys yet.
+        set_policy(&iam, user, &plan.bucket).await?;
+        Vec::new()
+    } else {
+        ensure_user(&iam, user, owner).await?;
+        ensure_policy(&iam, user, &plan.bucket).await?;
+        iam.key_ids(user).await?
+    };
     let held = match kept.and_then(|secret| Held::read(secret, &ids)) {
         Some(mut held) => {
             // Of a crash, or by somebody who has no business here; also to have room for another.
@@ -225,9 +230,9 @@ fn finding(step: &Step<'_>, held: &Held, name: &str) -> Finding {
 async fn ensure_user(iam: &Iam, user: &str, owner: &Owner) -> Result<(), StepError> {
     let path = path(owner);
     match iam.user_path(user).await? {
-        None => Ok(iam.create_user(user, &path).await?),
+        None if iam.create_user(user, &path).await? => Ok(()),
         Some(found) if found == path => Ok(()),
-        Some(_) => Err(StepError::Refused {
+        _ => Err(StepError::Refused {
             reason: reason::USER_CONFLICT,
             message: format!(
                 "S3 user {user} exists and was not made for this FileGateway: delete it, or make \
@@ -242,9 +247,14 @@ async fn ensure_policy(iam: &Iam, user: &str, bucket: &str) -> Result<(), StepEr
     let found = iam.policy(user, POLICY).await?;
     let found = found.and_then(|text| serde_json::from_str::<Value>(&text).ok());
     if found.as_ref() != Some(&wanted) {
-        iam.set_policy(user, POLICY, &wanted.to_string()).await?;
+        set_policy(iam, user, bucket).await?;
     }
     Ok(())
+}
+
+async fn set_policy(iam: &Iam, user: &str, bucket: &str) -> Result<(), StepError> {
+    let policy = policy::of_bucket(bucket).to_string();
+    Ok(iam.set_policy(user, POLICY, &policy).await?)
 }
 
 async fn issue(step: &Step<'_>, iam: &Iam, ids: &[String], name: &str) -> Result<Held, StepError> {
