@@ -220,7 +220,7 @@ fn serialized<K: Resource + Serialize>(kind: &str, object: &K) -> Result<Value, 
 }
 
 /// Deletes the object called `name` when it is there and `owned` says that it is ours; what it owns
-/// goes after it.
+/// goes after it. Whether there is none of ours now: finalizers may hold it.
 ///
 /// # Errors
 /// When the API server fails.
@@ -228,15 +228,18 @@ pub async fn remove<K>(
     api: &Api<K>,
     name: &str,
     owned: impl Fn(&ObjectMeta) -> bool,
-) -> Result<(), kube::Error>
+) -> Result<bool, kube::Error>
 where
     K: Resource + Clone + Debug + DeserializeOwned,
 {
     let Some(live) = api.get_opt(name).await? else {
-        return Ok(());
+        return Ok(true);
     };
-    if !owned(live.meta()) || live.meta().deletion_timestamp.is_some() {
-        return Ok(());
+    if !owned(live.meta()) {
+        return Ok(true);
+    }
+    if live.meta().deletion_timestamp.is_some() {
+        return Ok(false);
     }
     tracing::info!(object.name = name, url = api.resource_url(), "deleting");
     let same_object = DeleteParams::background().preconditions(Preconditions {
@@ -244,8 +247,8 @@ where
         resource_version: None,
     });
     match api.delete(name, &same_object).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Ok(answer) => Ok(answer.is_right()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
         Err(error) => Err(error),
     }
 }

@@ -2,6 +2,7 @@
 
 mod class_secrets;
 mod lengths;
+mod silent;
 mod turns;
 
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ use crate::writes::Writes;
 use class_secrets::ClassSecrets;
 pub use class_secrets::OWN_SECRETS;
 use lengths::Lengths;
+use silent::Silent;
 use turns::{Turn, Turns};
 
 /// One per process.
@@ -65,6 +67,8 @@ pub struct Context {
     pub outside: Outside,
     /// FileGateways as they were written last.
     pub writes: Writes,
+    /// Servers that classes named before, and that do not answer.
+    pub silent: Silent,
     class_secrets: ClassSecrets,
     lengths: Lengths,
     turns: Turns,
@@ -109,6 +113,7 @@ impl Context {
             stores: OnceLock::new(),
             outside: Outside::default(),
             writes: Writes::default(),
+            silent: Silent::default(),
             class_secrets: ClassSecrets::default(),
             lengths: Lengths::default(),
             turns: Turns::default(),

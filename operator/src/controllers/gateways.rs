@@ -26,7 +26,7 @@ use super::classes::naming;
 use super::gather::{Patience, TOGETHER, gathered};
 use super::watch::{
     Change, SECRET_FIELDS, changes_once_served, drift, drift_in_full, first_list, names,
-    namespaces, noted, own_secrets, rollouts, specs, watch, watch_all,
+    namespaces, noted, own_secrets, rollouts, specs, watch, watch_every,
 };
 use crate::context::{Context, OWN_SECRETS, Stores};
 use crate::gateway::{Freed, asked, key_secret};
@@ -40,7 +40,7 @@ const CONCURRENCY: u16 = 16;
 /// The controller of FileGateways.
 pub fn controller(context: &Arc<Context>, readiness: Readiness) -> Controller<FileGateway> {
     let (store, writer) = reflector::store();
-    let main = watch_all(
+    let main = watch_every(
         context.config.watched.apis::<FileGateway>(&context.client),
         watcher::Config::default(),
     );
@@ -104,7 +104,7 @@ fn around(
     let all_classes: Api<FileGatewayClass> = Api::all(context.client.clone());
     let (by_class, by_namespace, by_secret) = (store.clone(), store.clone(), store.clone());
     let (by_host, all) = (store.clone(), store.clone());
-    let changing = context.clone();
+    let (changing, secret_changing) = (context.clone(), context.clone());
     stream::select_all([
         child(rollouts(context, managed()), about),
         child(names::<Service>(context, managed()), about),
@@ -129,14 +129,7 @@ fn around(
                     .modify(|class| class.managed_fields_mut().clear())
                     .reflect(classes_writer),
             ),
-            move |class| {
-                let found = of_class(&by_class, &class.name_any());
-                // So many of them wait for their turn.
-                for uid in found.iter().filter_map(|found| found.extra.uid.as_ref()) {
-                    changing.outside.forget(uid);
-                }
-                found
-            },
+            move |class| in_turn(&changing, of_class(&by_class, &class.name_any())),
         ),
         wakes(
             namespaces(context)
@@ -169,7 +162,18 @@ fn around(
                 names::<Secret>(context, watcher::Config::default().fields(SECRET_FIELDS)),
                 own_secrets,
             ),
-            move |secret| of_secret(&by_secret, &classes, &operator_namespace, &secret),
+            move |secret| {
+                let mut found = of_secret(&by_secret, &secret);
+                if secret.namespace().as_deref() == Some(&operator_namespace) {
+                    let name = secret.name_any();
+                    for class in naming(&classes, &name) {
+                        let of_class = of_class(&by_secret, &class.name_any());
+                        found.extend(in_turn(&secret_changing, of_class));
+                    }
+                    found.extend(with_key_in(&by_secret, &classes, &name));
+                }
+                found
+            },
         ),
     ])
 }
@@ -293,10 +297,17 @@ fn of_class(store: &Store<FileGateway>, class: &str) -> Vec<ObjectRef<FileGatewa
     select(store, |gateway| gateway.spec.class_name == class)
 }
 
+/// `found`, of which there may be so many that they have to wait for their turn to look outside.
+fn in_turn(context: &Context, found: Vec<ObjectRef<FileGateway>>) -> Vec<ObjectRef<FileGateway>> {
+    for uid in found.iter().filter_map(|found| found.extra.uid.as_ref()) {
+        context.outside.forget(uid);
+    }
+    found
+}
+
+/// The gateway that a Secret was made for, or those in its namespace that name it.
 fn of_secret(
     gateways: &Store<FileGateway>,
-    classes: &Store<FileGatewayClass>,
-    operator_namespace: &str,
     secret: &PartialObjectMeta<Secret>,
 ) -> Vec<ObjectRef<FileGateway>> {
     if let Some(owner) = instance(&secret.metadata) {
@@ -304,20 +315,13 @@ fn of_secret(
     }
     let name = secret.name_any();
     let namespace = secret.namespace();
-    let mut found = select(gateways, |gateway| {
+    select(gateways, |gateway| {
         let spec = &gateway.spec;
         let auth = spec.auth.secret_ref.as_ref().map(|secret| &secret.name);
         let database = spec.database.secret_ref.as_ref().map(|secret| &secret.name);
         let webhook = spec.webhooks.as_ref().map(|it| &it.secret_ref.name);
         gateway.namespace() == namespace && [auth, database, webhook].contains(&Some(&name))
-    });
-    if namespace.as_deref() == Some(operator_namespace) {
-        for class in naming(classes, &name) {
-            found.extend(of_class(gateways, &class.name_any()));
-        }
-        found.extend(with_key_in(gateways, classes, &name));
-    }
-    found
+    })
 }
 
 /// The gateway whose key the Secret called `secret` in the operator's namespace has: names follow from each

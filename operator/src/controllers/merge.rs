@@ -10,21 +10,24 @@ use futures_util::stream::{self, Stream, StreamExt};
 use kube::core::Resource;
 use kube::runtime::watcher::{Error, Event};
 
-/// How often a namespace has to be refused before it counts as empty: an API server that has just started
-/// knows no Roles for a moment, and hosts and classes would go by half of the gateways.
-const GIVEN_UP: usize = 4;
+/// How often in a row a namespace has to be refused before it counts as empty: an API server that has just
+/// started knows no Roles for a moment.
+pub const GIVEN_UP: usize = 4;
 
 type Told<K> = Result<Event<K>, Error>;
 
-/// `sources`, of one namespace each, as one watch.
+/// `sources`, of one namespace each, as one watch. One of them that is refused `given_up` times counts as empty,
+/// if that is not nothing.
 pub fn merged<K>(
     sources: Vec<impl Stream<Item = Told<K>> + Send + 'static>,
+    given_up: Option<usize>,
 ) -> impl Stream<Item = Told<K>> + Send + 'static
 where
     K: Resource + Clone + Send + 'static,
 {
     let mut merge = Merge {
         begun: false,
+        given_up,
         parts: sources.iter().map(|_| Part::default()).collect(),
     };
     let sources = sources.into_iter().enumerate();
@@ -36,6 +39,7 @@ where
 struct Merge<K> {
     /// Whether the list of all has been told.
     begun: bool,
+    given_up: Option<usize>,
     parts: Vec<Part<K>>,
 }
 
@@ -43,7 +47,7 @@ struct Merge<K> {
 struct Part<K> {
     /// Whether its first list has ended.
     listed: bool,
-    /// How often it might not be listed.
+    /// How often in a row it might not be listed.
     refused: usize,
     /// By name: whole objects until they are told, and then what [`trace`] leaves of them.
     known: HashMap<String, K>,
@@ -73,7 +77,7 @@ impl<K: Resource + Clone> Merge<K> {
                 // A namespace that is gone, and its Role with it, keeps nobody waiting. Nothing of it is
                 // known, and what comes of it later is a change.
                 part.refused += usize::from(is_forbidden(&error));
-                part.listed |= part.refused >= GIVEN_UP;
+                part.listed |= self.given_up.is_some_and(|most| part.refused >= most);
                 vec![Err(error)]
             }
             Ok(Event::Init) => {
@@ -81,6 +85,7 @@ impl<K: Resource + Clone> Merge<K> {
                 Vec::new()
             }
             Ok(Event::InitApply(object)) => {
+                part.refused = 0;
                 part.listing.insert(name(&object));
                 part.note(object, self.begun)
             }
@@ -91,6 +96,7 @@ impl<K: Resource + Clone> Merge<K> {
             }
             Ok(Event::InitDone) => {
                 part.listed = true;
+                part.refused = 0;
                 let listing = std::mem::take(&mut part.listing);
                 let gone = part.known.extract_if(|name, _| !listing.contains(name));
                 gone.map(|(_, gone)| Ok(Event::Delete(gone))).collect()
@@ -186,7 +192,7 @@ mod tests {
     }
 
     impl Bed {
-        fn new() -> Self {
+        fn new(given_up: Option<usize>) -> Self {
             let source = || {
                 let (sender, receiver) = unbounded_channel();
                 let told = stream::unfold(receiver, |mut receiver| async {
@@ -198,7 +204,7 @@ mod tests {
             let (store, writer) = reflector::store();
             Self {
                 sources,
-                merged: merged(receivers).boxed(),
+                merged: merged(receivers, given_up).boxed(),
                 store,
                 writer,
             }
@@ -239,7 +245,7 @@ mod tests {
 
     #[test]
     fn there_is_one_list_once_all_are_through() {
-        let mut bed = Bed::new();
+        let mut bed = Bed::new(Some(GIVEN_UP));
         assert_eq!(bed.list("a", &["x", "y"]), [""; 0]);
         // One that is through goes on meanwhile.
         let changes = vec![
@@ -269,7 +275,7 @@ mod tests {
 
     #[test]
     fn another_list_of_one_namespace_is_told_as_changes() {
-        let mut bed = Bed::new();
+        let mut bed = Bed::new(Some(GIVEN_UP));
         bed.list("a", &["x", "y"]);
         bed.list("b", &["x", "y"]);
         let told = bed.list("a", &["y", "z"]);
@@ -285,7 +291,7 @@ mod tests {
 
     #[test]
     fn what_a_list_told_before_it_broke_is_not_forgotten() {
-        let mut bed = Bed::new();
+        let mut bed = Bed::new(Some(GIVEN_UP));
         // At first nothing of it is told.
         let broken = vec![
             Ok(Event::Init),
@@ -308,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_namespace_that_may_not_be_listed_keeps_nobody_waiting() {
-        let mut bed = Bed::new();
+        let mut bed = Bed::new(Some(GIVEN_UP));
         bed.list("a", &["x"]);
         assert_eq!(
             bed.after("b", vec![Ok(Event::Init), Err(refused(503))]),
@@ -326,9 +332,23 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_may_be_missed_nobody_is_given_up() {
+        let mut bed = Bed::new(None);
+        bed.list("a", &["x"]);
+        for _ in 0..100 {
+            let told = bed.after("b", vec![Ok(Event::Init), Err(refused(403))]);
+            assert_eq!(told, ["error"]);
+        }
+        let mut told = bed.list("b", &["x"]);
+        told.sort();
+        assert_eq!(told, ["Init", "InitApply(x)", "InitApply(x)", "InitDone"]);
+    }
+
+    #[test]
     fn what_has_gone_tells_whose_it_was_and_is_kept_small() {
         let mut merge = Merge {
             begun: false,
+            given_up: None,
             parts: vec![Part::default(), Part::default()],
         };
         for number in [0, 1] {

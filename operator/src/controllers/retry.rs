@@ -22,9 +22,9 @@ impl Iterator for Soon {
 }
 
 impl Backoff for Soon {
-    fn reset(&mut self) {
-        self.0.reset();
-    }
+    /// A watch says that it begins before it has been let in, which is no success. One that has gone well for
+    /// long is told from another by kube's own, which looks at the time.
+    fn reset(&mut self) {}
 }
 
 #[cfg(test)]
@@ -36,5 +36,16 @@ mod tests {
         let waits: Vec<Duration> = Soon::default().take(30).collect();
         assert_eq!(waits.len(), 30);
         assert!(waits.iter().all(|wait| *wait <= LONGEST), "{waits:?}");
+    }
+
+    #[test]
+    fn one_that_only_begins_waits_longer_each_time() {
+        let mut soon = Soon::default();
+        let waits = std::iter::from_fn(|| {
+            soon.reset();
+            soon.next()
+        });
+        let together: Duration = waits.take(10).sum();
+        assert!(together > Duration::from_secs(25), "{together:?}");
     }
 }

@@ -1,5 +1,5 @@
 //! Trouble that goes on is logged once in ten minutes: a namespace that may not be read breaks a dozen watches
-//! every five seconds.
+//! every few seconds.
 
 use std::time::{Duration, Instant};
 

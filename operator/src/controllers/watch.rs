@@ -15,7 +15,7 @@ use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
 
 use super::gather::{PROGRESS, Patience, STATUS, TOGETHER};
-use super::merge::merged;
+use super::merge::{GIVEN_UP, merged};
 use super::retry::Soon;
 use super::said::Said;
 use crate::cluster::{News, Told};
@@ -74,7 +74,7 @@ where
     events.filter(|event| std::future::ready(event.is_ok()))
 }
 
-/// [`watch`] of `apis` as if they were one.
+/// [`watch`] of `apis` as if they were one. One that may not be read for long keeps the others from nothing.
 pub fn watch_all<K>(
     apis: Vec<Api<K>>,
     config: watcher::Config,
@@ -83,11 +83,25 @@ where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
 {
     let parts = apis.into_iter().map(|api| (api, config.clone()));
-    watch_parts(parts.collect())
+    watch_parts(parts.collect(), Some(GIVEN_UP))
+}
+
+/// The same where nothing is to be told before every one of them has been read: who has what would go by
+/// some of the objects.
+pub fn watch_every<K>(
+    apis: Vec<Api<K>>,
+    config: watcher::Config,
+) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static
+where
+    K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
+{
+    let parts = apis.into_iter().map(|api| (api, config.clone()));
+    watch_parts(parts.collect(), None)
 }
 
 fn watch_parts<K>(
     parts: Vec<(Api<K>, watcher::Config)>,
+    given_up: Option<usize>,
 ) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static
 where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
@@ -97,7 +111,7 @@ where
         Err(parts) => {
             let parts = parts.into_iter();
             let parts = parts.map(|(api, config)| again(api, config));
-            unbroken(merged(parts.collect())).right_stream()
+            unbroken(merged(parts.collect(), given_up)).right_stream()
         }
     }
 }
@@ -374,11 +388,12 @@ pub fn namespaces(
         .names()
         .map(|name| (api.clone(), one(name)))
         .collect();
-    watch_parts(if watched.is_everything() {
+    let parts = if watched.is_everything() {
         vec![(api, watcher::Config::default())]
     } else {
         parts
-    })
+    };
+    watch_parts(parts, Some(GIVEN_UP))
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ where
     let api: Api<K> = Api::namespaced(cluster.client.clone(), &owner.namespace);
     remove(&api, &name, |live| owner.owns(live))
         .await
+        .map(|_| ())
         .map_err(|source| ApplyError::Api {
             kind: kind.into_owned(),
             name,

@@ -52,20 +52,26 @@ pub async fn cleanup(
         Err(error) if ending && is_forbidden(&error) => {}
         stopped => stopped.map_err(Error::api("stop the pods"))?,
     }
-    match route::withdraw(context.cluster(), owner).await {
-        Err(ApplyError::Api { source, .. }) if ending && is_forbidden(&source) => {}
-        Err(ApplyError::Api { source, .. }) => {
-            return Err(Error::api("take away the way in")(source));
-        }
-        Ok(()) => {}
-        // A stranger's object stays, and nothing was to be written.
-        Err(ApplyError::NotOwned { .. } | ApplyError::Serialize { .. }) => {}
-    }
-
+    let withdrawn = route::withdraw(context.cluster(), owner).await;
     let fates = undo(context, gateway, owner, &draft, &status).await?;
     let mut retained = Vec::new();
     let mut deleted = Vec::new();
     let mut held = Vec::new();
+    // Another gets its host when this one is gone.
+    match withdrawn {
+        Ok(true) => {}
+        Ok(false) => {
+            let what = "its Ingress or HTTPRoute is still there, being deleted";
+            held.push((None, what.to_string()));
+        }
+        Err(ApplyError::Api { source, .. }) if ending && is_forbidden(&source) => {}
+        Err(error) => {
+            context
+                .metrics
+                .step_failed(DELETION_BLOCKED, reason::API_SERVER_ERROR);
+            held.push((Some(reason::API_SERVER_ERROR), error.to_string()));
+        }
+    }
     for fate in fates {
         match fate {
             Ok(Fate::Nothing) => {}

@@ -1,7 +1,7 @@
 //! What was made at servers that the class named before. Its logins have to go, but not before every pod uses
 //! those at the new servers; and a server that is named anew is most often the same one at another address.
 
-use crds::conditions::{BUCKET_READY, CREDENTIALS_READY, DATABASE_READY};
+use crds::conditions::{BUCKET_READY, CREDENTIALS_READY, DATABASE_READY, reason};
 use crds::{
     ClassSnapshot, DatabaseStatus, DatabaseType, DeletionPolicy, FileGateway, FileGatewayStatus,
     FormerServers,
@@ -116,16 +116,17 @@ fn is_open(entry: &FormerServers) -> bool {
 /// # Errors
 /// When the API server fails.
 pub async fn revoke(step: &Step<'_>, outcome: &Outcome) -> Result<Option<Timestamp>, StepError> {
-    let former = step.draft.read().await.former;
-    if former.is_empty() || outcome.failed {
+    let status = step.draft.read().await;
+    let former = status.former;
+    if former.is_empty() || outcome.pods_wait {
         return Ok(None);
     }
     let (client, owner) = (&step.context.client, &step.plan.owner);
-    let rotated = &outcome.rotated;
-    let issued = [&rotated.access_key, &rotated.database_password].into_iter();
+    let rotations = status.rotations.unwrap_or_default();
+    let issued = [rotations.access_key, rotations.database_password].into_iter();
     let since = issued
         .flatten()
-        .map(|found| found.status.issued_at.0)
+        .map(|found| found.issued_at.0)
         .chain(former.iter().map(|entry| entry.since.0))
         .max();
     let end = since.and_then(|since| since.checked_add(credentials::spread(step)).ok());
@@ -141,7 +142,7 @@ pub async fn revoke(step: &Step<'_>, outcome: &Outcome) -> Result<Option<Timesta
         // Somebody has just deleted it: the pass that issues another goes on here.
         return Ok(None);
     }
-    let mut left = former;
+    let mut left = former.clone();
     for entry in &mut left {
         let class = &entry.class;
         if let (Some(user), Some(server)) = (&entry.user, iam_server(class)) {
@@ -158,8 +159,13 @@ pub async fn revoke(step: &Step<'_>, outcome: &Outcome) -> Result<Option<Timesta
         }
     }
     left.retain(is_open);
-    step.draft.note(|status| status.former = left).await;
-    Ok(None)
+    if left == former {
+        return Ok(None);
+    }
+    step.draft.change(|status| status.former = left).await?;
+    // The next pass looks anew: should it have been the server in use after all, it takes minutes to find
+    // that out otherwise.
+    Ok(Some(Timestamp::now()))
 }
 
 /// What was done, in words; `None` when there was nothing to do.
@@ -213,6 +219,12 @@ async fn is_done(
         events::warning(context, gateway, condition, events::RELEASED, note).await;
         return true;
     }
+    if let Some(error) = context.silent.is_silent(server, gateway) {
+        if let Some(error) = error {
+            warn(step, condition, reason::BACKEND_UNREACHABLE, server, &error).await;
+        }
+        return false;
+    }
     match doing.await {
         Ok(None) => true,
         Ok(Some(what)) => {
@@ -222,14 +234,30 @@ async fn is_done(
         }
         Err(error) => {
             context.metrics.step_failed(condition, error.reason());
-            let note = format!(
-                "can't revoke what was made at {server}, which the class names no more: {error}; it is tried \
-                 again; if that server is gone for good, annotate with {FORGET_ANNOTATION}={server}"
-            );
-            events::warning(context, gateway, condition, error.reason(), note).await;
+            let text = error.to_string();
+            warn(step, condition, error.reason(), server, &text).await;
+            if error.reason() == reason::BACKEND_UNREACHABLE {
+                // Each of a thousand gateways has something there.
+                let wait = context.config.resync.mul_f64(0.5);
+                context.silent.note(server, gateway, text, wait);
+            }
             false
         }
     }
+}
+
+async fn warn(
+    step: &Step<'_>,
+    condition: &'static str,
+    reason: &'static str,
+    server: &str,
+    error: &str,
+) {
+    let note = format!(
+        "can't revoke what was made at {server}, which the class names no more: {error}; it is tried again; if \
+         that server is gone for good, annotate with {FORGET_ANNOTATION}={server}"
+    );
+    events::warning(step.context, step.gateway, condition, reason, note).await;
 }
 
 fn is_forgotten(gateway: &FileGateway, server: &str) -> bool {

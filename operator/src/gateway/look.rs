@@ -122,11 +122,10 @@ pub async fn remember(step: &Step<'_>, look: &Look, inputs: Option<u64>, outcome
         context.outside.forget(uid);
         return;
     };
-    // What another way to credentials, or another server, has made goes when no pod uses it any more.
+    // What another way to credentials has made goes when no pod uses it any more.
     let status = step.draft.read().await;
     let user = status.bucket.and_then(|bucket| bucket.user);
-    let left = plan.credentials != CredentialsPlan::IamUser && user.is_some();
-    if left || !status.former.is_empty() {
+    if plan.credentials != CredentialsPlan::IamUser && user.is_some() {
         context.outside.forget(uid);
         return;
     }

@@ -17,6 +17,8 @@ pub struct Outcome {
     pub findings: Vec<Finding>,
     /// Whether something has to be tried again.
     pub failed: bool,
+    /// Whether that is something that pods need: neither how the bucket is set up, nor the way in.
+    pub pods_wait: bool,
     /// Which, and why.
     pub failures: Vec<(&'static str, &'static str)>,
     /// How the rotations are.

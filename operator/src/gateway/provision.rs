@@ -25,6 +25,7 @@ use super::steps::{Step, StepError, bucket, credentials, database, signing_key, 
 use super::update_status::{announce, conditions};
 use super::validate::{DatabasePlan, validate};
 use super::workload::{self, Workload};
+use crate::apply::ApplyError;
 use crate::cluster::Rollout;
 use crate::context::Context;
 use crate::meta::{Owner, database_secret_name};
@@ -47,7 +48,7 @@ pub async fn provision(
     let draft = Draft::new(context, gateway, owner);
     let found = dereference(context, gateway, owner).await?;
     let plan = validate(gateway, owner, &found, &context.config.gateway_image);
-    let plan = match hosts::settle(context, gateway, plan) {
+    let mut plan = match hosts::settle(context, gateway, plan) {
         Ok(plan) => plan,
         Err(refusal) => {
             refuse(context, gateway, &draft, owner, refusal).await?;
@@ -58,6 +59,8 @@ pub async fn provision(
     let before = draft.read().await;
     let intent = draft.intend(|status| intend(status, &plan)).await;
     former::tell(context, gateway, &before, &plan).await;
+    let former = draft.read().await.former;
+    plan.former = former.into_iter().map(|entry| entry.class).collect();
 
     let inputs = look::inputs(context, gateway, &plan);
     let step = Step {
@@ -68,17 +71,20 @@ pub async fn provision(
     };
     let look = look::wanted(&step, inputs.filter(|_| !intent)).await;
     let (mut outcome, workload) = run(&step, &look).await?;
-    let revocable = former::revoke(&step, &outcome)
-        .await
-        .unwrap_or_else(|error| {
-            tracing::warn!(%error, "could not look whether former servers are still in use");
-            outcome.failed = true;
-            None
-        });
     for (step, reason) in &outcome.failures {
         context.metrics.step_failed(step, reason);
     }
     conclude(context, gateway, &draft, &outcome, workload).await?;
+    // After the status, for which nobody is to wait until a server of before has not answered.
+    let revocable = match Box::pin(former::revoke(&step, &outcome)).await {
+        Ok(revocable) => revocable,
+        Err(StepError::Status(error)) => return Err(error),
+        Err(error) => {
+            tracing::warn!(%error, "could not look whether former servers are still in use");
+            outcome.failed = true;
+            None
+        }
+    };
     look::remember(&step, &look, inputs, &outcome).await;
     Ok(if outcome.failed {
         Provisioned::Failed
@@ -158,6 +164,7 @@ async fn run(step: &Step<'_>, look: &Look) -> Result<(Outcome, Option<Workload>)
         Err(error) => Err(error.into()),
     };
     let workload = outcome.note_workload(workload)?;
+    outcome.pods_wait = outcome.failed;
     // Noted after the pods: how the bucket is set up is best effort.
     if let Some(settings) = settings {
         outcome.note(BUCKET_CONFIGURED, settings.map(|finding| (finding, ())))?;
@@ -176,10 +183,14 @@ async fn look_outside(
     look: &Look,
     outcome: &mut Outcome,
 ) -> Result<Option<Result<Finding, StepError>>, Error> {
+    // Large ones, which would be on the stack together.
     let (storage, database, signing) = tokio::join!(
-        OptionFuture::from(look.storage.then(|| storage(step))),
-        OptionFuture::from(look.database.then(|| catalog(step))),
-        OptionFuture::from(look.signing_key.then(|| signing_key::ensure(step))),
+        OptionFuture::from(look.storage.then(|| Box::pin(storage(step)))),
+        OptionFuture::from(look.database.then(|| Box::pin(catalog(step)))),
+        OptionFuture::from(
+            look.signing_key
+                .then(|| Box::pin(signing_key::ensure(step)))
+        ),
     );
     let settings = match storage {
         Some(storage) => storage.note(outcome)?,
@@ -202,13 +213,18 @@ async fn reach(step: &Step<'_>) -> Result<Finding, StepError> {
     route::monitor(cluster, step.plan).await?;
     // Whose host it is has to be known before anything leads from there.
     step.intent_is_known().await?;
-    let finding = route::ensure(cluster, step.plan).await?;
-    // Nothing leads from a former one any more.
+    let finding = route::ensure(cluster, step.plan).await;
+    // Of a stranger's object nothing leads here.
+    if !matches!(finding, Ok(_) | Err(ApplyError::NotOwned { .. })) {
+        return Ok(finding?);
+    }
     let host = step.plan.exposure.as_ref().map(|it| it.host.clone());
-    step.draft
-        .note(|status| status.hosts = host.into_iter().collect())
-        .await;
-    Ok(finding)
+    let hosts: Vec<String> = host.into_iter().collect();
+    // A former one may be had by another as soon as nothing leads from there.
+    if step.draft.read().await.hosts != hosts && route::is_cleared(cluster, step.plan).await? {
+        step.draft.note(|status| status.hosts = hosts).await;
+    }
+    Ok(finding?)
 }
 
 /// How the steps around the bucket went; those after a failed one are left out.

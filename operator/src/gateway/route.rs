@@ -4,7 +4,7 @@ use crds::conditions::{Finding, ROUTE_READY, reason};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
-use kube::api::DynamicObject;
+use kube::api::{Api, DynamicObject};
 
 use super::build;
 use super::children::{absent, wanted_or_absent};
@@ -71,14 +71,56 @@ pub async fn monitor(cluster: Cluster<'_>, plan: &Plan) -> Result<(), ApplyError
     Ok(())
 }
 
-/// Lets nothing lead to the gateway any more, before another one gets its host.
+/// Lets nothing lead to the gateway any more, before another one gets its host. Whether nothing does: an object may
+/// be held by a finalizer of whoever made its load balancer.
 ///
 /// # Errors
 /// When the API server fails.
-pub async fn withdraw(cluster: Cluster<'_>, owner: &Owner) -> Result<(), ApplyError> {
-    absent::<Ingress>(cluster, owner, owner.name.clone()).await?;
-    optional(cluster, owner, HTTP_ROUTE, None).await?;
-    Ok(())
+pub async fn withdraw(cluster: Cluster<'_>, owner: &Owner) -> Result<bool, ApplyError> {
+    Ok(no_ingress(cluster, owner).await? && no_route(cluster, owner).await?)
+}
+
+/// The same but for what `plan` wants, which leads from its host alone.
+///
+/// # Errors
+/// When the API server fails.
+pub async fn is_cleared(cluster: Cluster<'_>, plan: &Plan) -> Result<bool, ApplyError> {
+    let owner = &plan.owner;
+    let route = plan.exposure.as_ref().map(|exposure| &exposure.route);
+    let (ingress_wanted, route_wanted) = match route {
+        Some(Route::Ingress { .. }) => (true, false),
+        Some(_) => (false, true),
+        None => (false, false),
+    };
+    Ok((ingress_wanted || no_ingress(cluster, owner).await?)
+        && (route_wanted || no_route(cluster, owner).await?))
+}
+
+// Both ask the API server: a watch shows no object that has lost its labels.
+
+async fn no_ingress(cluster: Cluster<'_>, owner: &Owner) -> Result<bool, ApplyError> {
+    let api: Api<Ingress> = Api::namespaced(cluster.client.clone(), &owner.namespace);
+    let removed = remove(&api, &owner.name, |live| owner.owns(live)).await;
+    removed.map_err(|source| ApplyError::Api {
+        kind: "Ingress".into(),
+        name: owner.name.clone(),
+        source,
+    })
+}
+
+async fn no_route(cluster: Cluster<'_>, owner: &Owner) -> Result<bool, ApplyError> {
+    let refused = |source| ApplyError::Api {
+        kind: HTTP_ROUTE.kind.into(),
+        name: owner.name.clone(),
+        source,
+    };
+    let served = cluster.served.has(cluster.client, HTTP_ROUTE).await;
+    if !served.map_err(refused)? {
+        return Ok(true);
+    }
+    let api = HTTP_ROUTE.api(cluster.client, &owner.namespace);
+    let removed = remove(&api, &owner.name, |live| owner.owns(live)).await;
+    removed.map_err(refused)
 }
 
 /// What became of an object of a kind that the cluster may not have.

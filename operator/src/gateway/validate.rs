@@ -36,6 +36,8 @@ pub struct Plan {
     pub organization: String,
     /// The class's servers.
     pub class: ClassSnapshot,
+    /// Those that it named before, which pods may still use.
+    pub former: Vec<ClassSnapshot>,
     /// Name of the bucket.
     pub bucket: String,
     /// How the bucket is set up.
@@ -243,6 +245,7 @@ pub fn validate(
         owner: owner.clone(),
         organization: spec.organization.clone(),
         class: snapshot(class_name, class),
+        former: Vec::new(),
         bucket: spec
             .bucket
             .name

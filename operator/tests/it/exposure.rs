@@ -4,6 +4,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
+use crate::backends::user_exists;
 use crate::bed::Bed;
 
 #[tokio::test]
@@ -200,4 +201,77 @@ async fn a_host_is_nobody_elses_while_something_leads_from_there() {
         (bed.status("first").await.hosts == ["b.example.com"]).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_host_is_held_while_its_ingress_is_on_its_way_out() {
+    let (bed, _operator) = Bed::with_operator("heldhost").await;
+    bed.apply_class(json!({"exposure": {"hosts": ["*"], "ingress": {}}}))
+        .await;
+    let ingresses = bed.api::<Ingress>();
+    let finalizers = async |name: &str, finalizers: &[&str]| {
+        let patch = json!({"metadata": {"finalizers": finalizers}});
+        ingresses
+            .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .unwrap();
+    };
+    let balancer = ["example.com/balancer"];
+    let exposed = json!({"exposure": {"host": "a.example.com"}});
+    bed.create("first", exposed.clone()).await.unwrap();
+    bed.ready("first").await;
+    finalizers("first", &balancer).await;
+    bed.create("second", exposed).await.unwrap();
+    bed.condition("second", "Accepted", "False", "HostConflict")
+        .await;
+
+    let hidden = json!({"spec": {"exposure": null}});
+    bed.patch("first", hidden).await.unwrap();
+    bed.condition("first", "RouteReady", "True", "NotRequested")
+        .await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(bed.status("first").await.hosts, ["a.example.com"]);
+    assert!(ingresses.get_opt("second").await.unwrap().is_none());
+    finalizers("first", &[]).await;
+    bed.condition("second", "RouteReady", "True", "RouteAccepted")
+        .await;
+
+    // So it is with one that is deleted, whose key does not wait for that.
+    let user = bed.status("second").await.bucket.unwrap().user.unwrap();
+    finalizers("second", &balancer).await;
+    bed.delete("second").await;
+    let message = bed
+        .condition("second", "Ready", "False", "Terminating")
+        .await;
+    assert!(message.contains("Ingress"), "{message}");
+    assert!(!user_exists(&user).await);
+    finalizers("second", &[]).await;
+    bed.gone("second").await;
+}
+
+#[tokio::test]
+async fn hosts_are_not_collected_behind_a_strangers_ingress() {
+    let (bed, _operator) = Bed::with_operator("manyhosts").await;
+    bed.apply_class(json!({"exposure": {"hosts": ["*"], "ingress": {}}}))
+        .await;
+    bed.strangers_ingress("files").await;
+    for host in ["a.example.com", "b.example.com", "c.example.com"] {
+        let exposed = json!({"exposure": {"host": host}});
+        if bed.gateways().get_opt("files").await.unwrap().is_none() {
+            bed.create("files", exposed).await.unwrap();
+        } else {
+            bed.patch("files", json!({"spec": exposed})).await.unwrap();
+        }
+        bed.until("it is refused and has no other", async || {
+            let status = bed.status("files").await;
+            let route = status
+                .conditions
+                .iter()
+                .find(|it| it.type_ == "RouteReady")?;
+            (route.reason == "ObjectNotOwned" && status.hosts == [host]).then_some(())
+        })
+        .await;
+    }
+    let found = bed.api::<Ingress>().get("files").await.unwrap();
+    assert_eq!(found.metadata.labels, None, "it is left alone");
 }

@@ -1,6 +1,8 @@
 //! A class that names other servers: what was made at those of before is revoked when no pod uses it any more,
 //! and nothing is when they are the same ones at other addresses.
 
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 use sqlx::Executor;
 use testbed::servers::{Part, Servers};
@@ -134,6 +136,12 @@ async fn logins_at_former_servers_go_when_every_pod_uses_the_new_ones() {
             .then_some(())
     })
     .await;
+    // Pods that run go on at the former servers.
+    let former = [&bed.s3, &bed.postgres].map(|proxy| proxy.address.to_string());
+    for server in &former {
+        assert!(leads_to(&bed, server).await, "{server}");
+    }
+    assert!(leads_to(&bed, others.variable("FGW_TEST_S3_ENDPOINT")).await);
     // Longer than a Secret takes to reach pods; but these are not rolled out.
     tokio::time::sleep(std::time::Duration::from_secs(9)).await;
     assert_eq!(open(&bed).await, 1);
@@ -158,10 +166,57 @@ async fn logins_at_former_servers_go_when_every_pod_uses_the_new_ones() {
     put(&client, &bucket, "a").await.unwrap();
     let url = bed.secret("files-database").await["url"].clone();
     postgres(&url, None).await.unwrap();
+    for server in &former {
+        bed.until("nothing leads there", async || {
+            (!leads_to(&bed, server).await).then_some(())
+        })
+        .await;
+    }
     operator.quiet().await;
     let writes = operator.writes();
     operator.quiet().await;
     assert_eq!(operator.writes(), writes);
+}
+
+/// Whether the NetworkPolicy lets pods reach `server`, which ends with a port.
+async fn leads_to(bed: &Bed, server: &str) -> bool {
+    let (_, port) = server.rsplit_once(':').unwrap();
+    let port = IntOrString::Int(port.parse().unwrap());
+    let policy = bed.api::<NetworkPolicy>().get("files").await.unwrap();
+    let rules = policy.spec.unwrap().egress.unwrap();
+    let mut ports = rules.into_iter().filter_map(|rule| rule.ports).flatten();
+    ports.any(|found| found.port.as_ref() == Some(&port))
+}
+
+#[tokio::test]
+async fn a_login_is_revoked_although_the_way_in_is_wrong() {
+    let (bed, _operator) = Bed::with_operator("wayless").await;
+    bed.apply_class(json!({"exposure": {"hosts": ["*"], "ingress": {}}}))
+        .await;
+    bed.strangers_ingress("files").await;
+    bed.create("files", json!({"exposure": {"host": "a.example.com"}}))
+        .await
+        .unwrap();
+    let available = bed.condition(
+        "files",
+        "WorkloadAvailable",
+        "True",
+        "MinimumReplicasAvailable",
+    );
+    while_pods_come_up(&bed, available).await;
+    bed.condition("files", "RouteReady", "False", "ObjectNotOwned")
+        .await;
+    let (_, user, database) = made(&bed).await;
+    let others = Others::start().await;
+    let mut class = others.class(&bed).await;
+    class["exposure"] = json!({"hosts": ["*"], "ingress": {}});
+    bed.apply_class(class).await;
+    bed.until("they are remembered", async || {
+        (open(&bed).await == 1).then_some(())
+    })
+    .await;
+    closed(&bed).await;
+    assert!(!user_exists(&user).await && !role_can_log_in(&database).await);
 }
 
 #[tokio::test]

@@ -73,6 +73,21 @@ fn egress(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
         allowed
             .extend(chosen(rules.database.as_ref()).or_else(|| Some(of_host(&host?, server.port))));
     }
+    for former in &plan.former {
+        let server = former.database.as_ref();
+        let database = server.and_then(|server| {
+            let host = Host::parse(&server.host).ok()?;
+            Some(of_host(&host, server.port))
+        });
+        for way in database
+            .into_iter()
+            .chain(of_url(&former.object_store.endpoint))
+        {
+            if !allowed.contains(&way) {
+                allowed.push(way);
+            }
+        }
+    }
     if let DatabasePlan::Given { server, .. } = &plan.database {
         let host = Host::parse(&server.host).ok();
         allowed.extend(chosen(rules.database.as_ref()).or_else(|| {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crds::{FileGateway, FileGatewayClass, FileGatewayStatus};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, Resource, ResourceExt};
@@ -210,6 +211,17 @@ impl Bed {
             Err(kube::Error::Api(status)) => Err(status.message),
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// An Ingress of this name that is not the operator's.
+    pub async fn strangers_ingress(&self, name: &str) {
+        let ingress = serde_json::from_value(json!({
+            "metadata": {"name": name},
+            "spec": {"rules": [{"host": "stranger.example.com"}]},
+        }));
+        let api = self.api::<Ingress>();
+        let made = api.create(&PostParams::default(), &ingress.unwrap()).await;
+        made.unwrap();
     }
 
     pub fn gateways(&self) -> Api<FileGateway> {

@@ -1,0 +1,96 @@
+//! Servers that do not answer, where each of a thousand gateways would wait for them in turn.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crds::FileGateway;
+
+/// By address.
+#[derive(Debug, Default)]
+pub struct Silent(Mutex<HashMap<String, Silence>>);
+
+#[derive(Debug)]
+struct Silence {
+    until: Instant,
+    error: String,
+    /// The gateways that were told, by UID, and what they asked for then.
+    told: HashMap<String, u64>,
+}
+
+impl Silent {
+    /// Takes note that `server` has not answered `gateway`, which says so itself. Nobody asks it again for `wait`.
+    pub fn note(&self, server: &str, gateway: &FileGateway, error: String, wait: Duration) {
+        let (uid, asked) = asking(gateway);
+        let silence = Silence {
+            until: Instant::now() + wait,
+            error,
+            told: HashMap::from([(uid, asked)]),
+        };
+        self.lock().insert(server.to_string(), silence);
+    }
+
+    /// Whether `gateway` is not to ask `server` now; if so, why, where it has not been told yet. One that somebody
+    /// has changed since then asks.
+    pub fn is_silent(&self, server: &str, gateway: &FileGateway) -> Option<Option<String>> {
+        let mut all = self.lock();
+        let silence = all.get_mut(server)?;
+        if silence.until <= Instant::now() {
+            all.remove(server);
+            return None;
+        }
+        let (uid, asked) = asking(gateway);
+        match silence.told.insert(uid, asked) {
+            None => Some(Some(silence.error.clone())),
+            Some(before) if before == asked => Some(None),
+            Some(_) => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Silence>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Its UID, and a number that changes when somebody changes what is asked of it.
+fn asking(gateway: &FileGateway) -> (String, u64) {
+    let meta = &gateway.metadata;
+    let mut hasher = DefaultHasher::new();
+    (meta.generation, &meta.annotations).hash(&mut hasher);
+    (meta.uid.clone().unwrap_or_default(), hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn gateway(uid: &str, generation: i64) -> FileGateway {
+        serde_json::from_value(json!({
+            "metadata": {"name": "files", "uid": uid, "generation": generation},
+            "spec": {"organization": "acme", "auth": {"issuer": "i", "audience": "a"}},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn each_gateway_is_told_once_and_asks_when_somebody_changes_it() {
+        let silent = Silent::default();
+        let [one, two] = ["1", "2"].map(|uid| gateway(uid, 1));
+        let hour = Duration::from_secs(3600);
+        assert_eq!(silent.is_silent("a", &one), None);
+        silent.note("a", &one, "no answer".into(), hour);
+        assert_eq!(silent.is_silent("a", &one), Some(None));
+        let told = Some("no answer".to_string());
+        assert_eq!(silent.is_silent("a", &two), Some(told));
+        assert_eq!(silent.is_silent("a", &two), Some(None));
+        assert_eq!(silent.is_silent("b", &two), None);
+        let changed = gateway("2", 2);
+        assert_eq!(silent.is_silent("a", &changed), None);
+        assert_eq!(silent.is_silent("a", &changed), Some(None));
+        silent.note("a", &one, "no answer".into(), Duration::ZERO);
+        assert_eq!(silent.is_silent("a", &two), None, "it is asked again");
+    }
+}
