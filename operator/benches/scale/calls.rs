@@ -1,7 +1,6 @@
 //! The calls that the operator makes for a gateway outside of the cluster, by themselves: what has to be looked
 //! at, and what has to be made.
 
-use anyhow::Context as _;
 use crds::ClassSnapshot;
 use kube::Client;
 use operator::context::Context;
@@ -19,8 +18,9 @@ use crate::field::SYSTEM;
 /// The servers of the class, with the operator's own clients.
 pub struct Calls {
     s3: S3,
-    iam: Iam,
-    postgres: Login,
+    /// Where the class names them.
+    iam: Option<Iam>,
+    postgres: Option<Login>,
 }
 
 impl Calls {
@@ -39,8 +39,8 @@ impl Calls {
         let context = Context::new(client.clone(), config, Metrics::default());
         Ok(Self {
             s3: context.s3(class).await?,
-            iam: context.iam(class).await?.context("no IAM")?,
-            postgres: context.postgres(class).await?.context("no PostgreSQL")?,
+            iam: context.iam(class).await?,
+            postgres: context.postgres(class).await?,
         })
     }
 
@@ -48,9 +48,18 @@ impl Calls {
     pub async fn make(&self, owner: &Owner) -> anyhow::Result<()> {
         let storage = async {
             self.bucket(owner).await?;
-            self.user(owner).await
+            match &self.iam {
+                Some(iam) => user(iam, owner).await,
+                None => Ok(()),
+            }
         };
-        tokio::try_join!(storage, self.database(owner))?;
+        let database = async {
+            match &self.postgres {
+                Some(postgres) => database(postgres, owner).await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(storage, database)?;
         Ok(())
     }
 
@@ -66,43 +75,41 @@ impl Calls {
         self.s3.set_tags(&bucket, &tags).await?;
         Ok(())
     }
+}
 
-    async fn user(&self, owner: &Owner) -> anyhow::Result<()> {
-        let user = names::user(&owner.namespace, &owner.name, &owner.uid);
-        let path = format!("/filegateway/{}/", owner.uid);
-        let made = self.iam.create_user(&user, &path).await?;
-        anyhow::ensure!(made, "{user} is there");
-        let bucket = names::bucket(&owner.namespace, &owner.name, &owner.uid);
-        let policy = policy::of_bucket(&bucket);
-        self.iam
-            .set_policy(&user, "bucket", &policy.to_string())
-            .await?;
-        self.iam.create_key(&user).await?;
-        Ok(())
-    }
+async fn user(iam: &Iam, owner: &Owner) -> anyhow::Result<()> {
+    let user = names::user(&owner.namespace, &owner.name, &owner.uid);
+    let path = format!("/filegateway/{}/", owner.uid);
+    let made = iam.create_user(&user, &path).await?;
+    anyhow::ensure!(made, "{user} is there");
+    let bucket = names::bucket(&owner.namespace, &owner.name, &owner.uid);
+    let policy = policy::of_bucket(&bucket);
+    iam.set_policy(&user, "bucket", &policy.to_string()).await?;
+    iam.create_key(&user).await?;
+    Ok(())
+}
 
-    async fn database(&self, owner: &Owner) -> anyhow::Result<()> {
-        let name = names::database(&owner.namespace, &owner.name, &owner.uid);
-        let second = names::second_role(&owner.namespace, &owner.name, &owner.uid);
-        let comment = format!("{OWNER_MARK}={}", owner.uid);
-        let password = Sensitive::new(owner.uid.clone());
-        let mut admin = Admin::connect(&self.postgres, &Metrics::default()).await?;
-        admin.role(&name).await?;
-        admin.role(&second).await?;
-        admin.database(&name).await?;
-        admin.create_role(&name, &password, &comment).await?;
-        admin.create_database(&name, &name).await?;
-        admin.comment_database(&name, &comment).await?;
-        admin.close_to_public(&name).await?;
-        let login = Login {
-            user: name.clone(),
-            password,
-            ..self.postgres.clone()
-        };
-        anyhow::ensure!(
-            admin.accepts(&login, &name).await?,
-            "the login does not work"
-        );
-        Ok(())
-    }
+async fn database(postgres: &Login, owner: &Owner) -> anyhow::Result<()> {
+    let name = names::database(&owner.namespace, &owner.name, &owner.uid);
+    let second = names::second_role(&owner.namespace, &owner.name, &owner.uid);
+    let comment = format!("{OWNER_MARK}={}", owner.uid);
+    let password = Sensitive::new(owner.uid.clone());
+    let mut admin = Admin::connect(postgres, &Metrics::default()).await?;
+    admin.role(&name).await?;
+    admin.role(&second).await?;
+    admin.database(&name).await?;
+    admin.create_role(&name, &password, &comment).await?;
+    admin.create_database(&name, &name).await?;
+    admin.comment_database(&name, &comment).await?;
+    admin.close_to_public(&name).await?;
+    let login = Login {
+        user: name.clone(),
+        password,
+        ..postgres.clone()
+    };
+    anyhow::ensure!(
+        admin.accepts(&login, &name).await?,
+        "the login does not work"
+    );
+    Ok(())
 }

@@ -19,6 +19,8 @@ use testbed::bench::usage::Usage;
 use testbed::process::Server;
 use testbed::servers::{Part, Servers, nodes};
 
+use crate::settings::Settings;
+
 /// Where the operator and the class's Secrets are.
 pub const SYSTEM: &str = "filegateway-system";
 /// The only class.
@@ -27,6 +29,8 @@ pub const CLASS: &str = "scale";
 pub const NAMESPACES: usize = 20;
 /// How long servers may take to begin.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Of the kernel's clock in a second, on all that matters.
+const TICKS: f64 = 100.0;
 /// Pods that a node takes, as many as a large one does.
 const PODS_PER_NODE: usize = 250;
 /// Pods of a gateway while it is rolled out, at most.
@@ -42,11 +46,14 @@ pub struct Field {
     pub kubeconfig: PathBuf,
     /// Where programs write what they say.
     pub logs: PathBuf,
+    /// Whether gateways get a user and a database.
+    pub logins: bool,
 }
 
 impl Field {
-    /// Starts everything for so many gateways; logs go to a folder called `name` in Cargo's.
-    pub async fn start(name: &str, gateways: usize) -> anyhow::Result<Self> {
+    /// Starts everything for as many gateways as `settings` says; logs go to a folder called `name` in Cargo's.
+    pub async fn start(name: &str, settings: &Settings) -> anyhow::Result<Self> {
+        let gateways = settings.gateways;
         eprintln!("scale: starting servers for the {name}");
         let logs = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .join("scale")
@@ -65,6 +72,7 @@ impl Field {
             client: Client::try_from(config)?,
             kubeconfig,
             logs,
+            logins: settings.logins,
         };
         field.install_definitions().await?;
         field
@@ -77,6 +85,10 @@ impl Field {
             let identity = json!({"secret": "a".repeat(32)});
             field
                 .add_secret(&namespace(number), "identity", identity)
+                .await?;
+            let database = json!({"url": "postgres://files:files@db.example.com/files"});
+            field
+                .add_secret(&namespace(number), "database", database)
                 .await?;
         }
         Ok(field)
@@ -96,7 +108,7 @@ impl Field {
         Ok(self.servers.variable("FGW_TEST_POSTGRES_URL")?)
     }
 
-    /// Processor seconds of each server so far.
+    /// Processor seconds of each server so far, and of the whole machine.
     pub fn processor_seconds(&self) -> anyhow::Result<Vec<(String, f64)>> {
         // PostgreSQL's sessions are groups of their own, which come and go.
         let started = ["kube-apiserver", "etcd", "versitygw-s3", "versitygw-iam"];
@@ -108,7 +120,12 @@ impl Field {
             groups.push((server.name().to_string(), server.pid()));
         }
         let seconds = |(name, group)| Ok((name, Usage::of(group)?.seconds));
-        groups.into_iter().map(seconds).collect()
+        let mut all: Vec<_> = groups
+            .into_iter()
+            .map(seconds)
+            .collect::<anyhow::Result<_>>()?;
+        all.push(("everything on this machine".into(), busy_seconds()?));
+        Ok(all)
     }
 
     async fn install_definitions(&self) -> anyhow::Result<()> {
@@ -168,23 +185,29 @@ impl Field {
             "password": postgres.password().unwrap_or_default(),
         });
         self.add_secret(SYSTEM, "postgres-admin", login).await?;
+        let mut spec = json!({
+            "objectStore": {
+                "endpoint": variable("FGW_TEST_S3_ENDPOINT")?,
+                "credentialsSecretRef": {"name": "s3-admin"},
+            },
+        });
+        if self.logins {
+            spec["iam"] = json!({"endpoint": variable("FGW_TEST_IAM_ENDPOINT")?});
+            spec["database"] = json!({
+                "host": postgres.host_str().unwrap_or_default(),
+                "port": postgres.port().unwrap_or(5432),
+                "sslMode": "disable",
+                "credentialsSecretRef": {"name": "postgres-admin"},
+            });
+        } else {
+            let role = "arn:aws:iam::123456789012:role/{namespace}_{name}";
+            spec["credentials"] = json!({"type": "WebIdentity", "webIdentity": {"roleARN": role}});
+        }
         let class: FileGatewayClass = object(json!({
             "apiVersion": "filegateway.dev/v1alpha1",
             "kind": "FileGatewayClass",
             "metadata": {"name": CLASS},
-            "spec": {
-                "objectStore": {
-                    "endpoint": variable("FGW_TEST_S3_ENDPOINT")?,
-                    "credentialsSecretRef": {"name": "s3-admin"},
-                },
-                "iam": {"endpoint": variable("FGW_TEST_IAM_ENDPOINT")?},
-                "database": {
-                    "host": postgres.host_str().unwrap_or_default(),
-                    "port": postgres.port().unwrap_or(5432),
-                    "sslMode": "disable",
-                    "credentialsSecretRef": {"name": "postgres-admin"},
-                },
-            },
+            "spec": spec,
         }))?;
         self.create(&Api::all(self.client.clone()), &class).await
     }
@@ -208,6 +231,22 @@ impl Field {
         api.create(&PostParams::default(), object).await?;
         Ok(())
     }
+}
+
+/// Processor seconds that were spent on anything since the machine was started.
+/// Source: <https://docs.kernel.org/filesystems/proc.html#miscellaneous-kernel-statistics-in-proc-stat>.
+fn busy_seconds() -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string("/proc/stat").context("read /proc/stat")?;
+    let line = stat.lines().next().unwrap_or_default();
+    let times: Vec<f64> = line
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|time| time.parse().ok())
+        .collect();
+    // All but what is called idle and iowait; guests are counted as users already.
+    let waited: f64 = times.iter().skip(3).take(2).sum();
+    let all: f64 = times.iter().take(8).sum();
+    Ok((all - waited) / TICKS)
 }
 
 /// A namespace by its number.

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// Measures both, on servers that nobody has used before; answers their sum.
 pub async fn measure(settings: &Settings, report: &mut Report) -> anyhow::Result<Duration> {
     let count = settings.gateways;
-    let field = Field::start("floor", count).await?;
+    let field = Field::start("floor", settings).await?;
     let (pattern, class) = pattern(settings, &field).await?;
     report.add(
         "objects of a gateway, itself left out",
@@ -37,7 +37,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> anyhow::Result
     let before = field.processor_seconds()?;
     let began = Instant::now();
     let (owners, ()) = tokio::try_join!(
-        objects(&field.client, count, &pattern),
+        objects(&field, count, &pattern),
         available(&field.client, (count + 1) * pattern.deployments),
     )?;
     let objects = began.elapsed();
@@ -63,7 +63,7 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> anyhow::Result
 async fn pattern(settings: &Settings, field: &Field) -> anyhow::Result<(Pattern, ClassSnapshot)> {
     let number = settings.gateways;
     let program = Program::start(settings, field, "operator").await?;
-    apply(&field.client, number..number + 1).await?;
+    apply(field, number..number + 1).await?;
     all_ready(&field.client, 1).await?;
     program.stop().await?;
     let made = Api::<FileGateway>::namespaced(field.client.clone(), &namespace(number))
@@ -75,11 +75,12 @@ async fn pattern(settings: &Settings, field: &Field) -> anyhow::Result<(Pattern,
     Ok((pattern, class.context("no class in the status")?))
 }
 
-async fn objects(client: &Client, count: usize, pattern: &Pattern) -> anyhow::Result<Vec<Owner>> {
+async fn objects(field: &Field, count: usize, pattern: &Pattern) -> anyhow::Result<Vec<Owner>> {
+    let client = &field.client;
     stream::iter(0..count)
         .map(|number| async move {
             let made = Api::<FileGateway>::namespaced(client.clone(), &namespace(number))
-                .create(&PostParams::default(), &gateway(number)?)
+                .create(&PostParams::default(), &gateway(number, field.logins)?)
                 .await?;
             let owner = Owner::of(&made).context("no owner")?;
             pattern.make(client, &owner).await?;

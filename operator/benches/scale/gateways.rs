@@ -12,7 +12,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::json;
 
-use crate::field::{CLASS, namespace};
+use crate::field::{CLASS, Field, namespace};
 use crate::report::Progress;
 
 /// Calls at once of a client that is in a hurry.
@@ -25,8 +25,13 @@ pub fn name(number: usize) -> String {
     format!("files-{number}")
 }
 
-/// A gateway as a person would write it.
-pub fn gateway(number: usize) -> anyhow::Result<FileGateway> {
+/// A gateway as a person would write it; one without `logins` brings its database along.
+pub fn gateway(number: usize, logins: bool) -> anyhow::Result<FileGateway> {
+    let database = if logins {
+        json!({})
+    } else {
+        json!({"type": "Secret", "secretRef": {"name": "database"}})
+    };
     Ok(serde_json::from_value(json!({
         "apiVersion": "filegateway.dev/v1alpha1",
         "kind": "FileGateway",
@@ -34,6 +39,7 @@ pub fn gateway(number: usize) -> anyhow::Result<FileGateway> {
         "spec": {
             "className": CLASS,
             "organization": format!("organization-{number}"),
+            "database": database,
             "auth": {
                 "issuer": "https://id.example.com",
                 "audience": "files",
@@ -44,11 +50,11 @@ pub fn gateway(number: usize) -> anyhow::Result<FileGateway> {
 }
 
 /// Applies the gateways of these numbers.
-pub async fn apply(client: &Client, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
+pub async fn apply(field: &Field, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
     stream::iter(numbers)
         .map(|number| async move {
-            let gateway = gateway(number)?;
-            Api::<FileGateway>::namespaced(client.clone(), &namespace(number))
+            let gateway = gateway(number, field.logins)?;
+            Api::<FileGateway>::namespaced(field.client.clone(), &namespace(number))
                 .patch(
                     &name(number),
                     &PatchParams::apply("scale"),

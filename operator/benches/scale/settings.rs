@@ -14,6 +14,9 @@ pub struct Settings {
     pub settled: Duration,
     /// Whether the floor is measured; not when `WITHOUT_FLOOR` is set.
     pub floor: bool,
+    /// Whether the operator makes a user and a database for each gateway; not when `WITHOUT_LOGINS` is set. The
+    /// servers of both would take hours for 5,000.
+    pub logins: bool,
     /// `OPERATOR_PROGRAM`: another operator than the one built with this benchmark.
     pub program: PathBuf,
 }
@@ -25,6 +28,7 @@ impl Settings {
             gateways: number("GATEWAYS", 1000)?,
             settled: Duration::from_secs(number("SETTLED_SECONDS", 300)?.try_into()?),
             floor: set("WITHOUT_FLOOR").is_none(),
+            logins: set("WITHOUT_LOGINS").is_none(),
             program: set("OPERATOR_PROGRAM")
                 .unwrap_or_else(|| env!("CARGO_BIN_EXE_operator").into())
                 .into(),

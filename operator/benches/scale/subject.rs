@@ -19,21 +19,18 @@ pub async fn measure(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let count = settings.gateways;
-    let field = Field::start("operator", count).await?;
+    let field = Field::start("operator", settings).await?;
     let program = Program::start(settings, &field, "operator").await?;
     let empty = program.resident()?;
     // The API server has made one already where the floor is measured.
     let began = Instant::now();
-    apply(&field.client, count..count + 1).await?;
+    apply(&field, count..count + 1).await?;
     all_ready(&field.client, 1).await?;
     report.time("one gateway alone, until it is ready", began.elapsed());
 
     let before = field.processor_seconds()?;
     let began = Instant::now();
-    tokio::try_join!(
-        apply(&field.client, 0..count),
-        all_ready(&field.client, count + 1)
-    )?;
+    tokio::try_join!(apply(&field, 0..count), all_ready(&field.client, count + 1))?;
     let took = began.elapsed();
     report.time(
         format!("{count} gateways applied at once, until all are ready"),

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use crds::FileGateway;
 
+/// How long one gateway may take to ask.
+const ASKING: Duration = Duration::from_secs(60);
+
 /// By address.
 #[derive(Debug, Default)]
 pub struct Silent(Mutex<HashMap<String, Silence>>);
@@ -36,8 +39,10 @@ impl Silent {
     pub fn is_silent(&self, server: &str, gateway: &FileGateway) -> Option<Option<String>> {
         let mut all = self.lock();
         let silence = all.get_mut(server)?;
-        if silence.until <= Instant::now() {
-            all.remove(server);
+        let now = Instant::now();
+        if silence.until <= now {
+            // The others wait for what this one is told.
+            silence.until = now + ASKING;
             return None;
         }
         let (uid, asked) = asking(gateway);
@@ -46,6 +51,11 @@ impl Silent {
             Some(before) if before == asked => Some(None),
             Some(_) => None,
         }
+    }
+
+    /// `server` has answered.
+    pub fn forget(&self, server: &str) {
+        self.lock().remove(server);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Silence>> {
@@ -92,5 +102,8 @@ mod tests {
         assert_eq!(silent.is_silent("a", &changed), Some(None));
         silent.note("a", &one, "no answer".into(), Duration::ZERO);
         assert_eq!(silent.is_silent("a", &two), None, "it is asked again");
+        assert!(silent.is_silent("a", &one).is_some(), "by one of them");
+        silent.forget("a");
+        assert_eq!(silent.is_silent("a", &one), None);
     }
 }

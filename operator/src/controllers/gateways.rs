@@ -1,6 +1,7 @@
 //! What wakes the reconcile of a FileGateway: itself, its children, its class, its namespace, the Secrets
 //! that it or its class names, and another FileGateway that gives up its host.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -105,6 +106,7 @@ fn around(
     let (by_class, by_namespace, by_secret) = (store.clone(), store.clone(), store.clone());
     let (by_host, all) = (store.clone(), store.clone());
     let (changing, secret_changing) = (context.clone(), context.clone());
+    let mut versions = HashMap::new();
     stream::select_all([
         child(rollouts(context, managed()), about),
         child(names::<Service>(context, managed()), about),
@@ -166,9 +168,16 @@ fn around(
                 let mut found = of_secret(&by_secret, &secret);
                 if secret.namespace().as_deref() == Some(&operator_namespace) {
                     let name = secret.name_any();
+                    let version = secret_changing.version_of_own_secret(&name);
+                    // A list that is made anew tells of all of them.
+                    let changed = versions.insert(name.clone(), version) != Some(version);
                     for class in naming(&classes, &name) {
                         let of_class = of_class(&by_secret, &class.name_any());
-                        found.extend(in_turn(&secret_changing, of_class));
+                        found.extend(if changed {
+                            in_turn(&secret_changing, of_class)
+                        } else {
+                            of_class
+                        });
                     }
                     found.extend(with_key_in(&by_secret, &classes, &name));
                 }
@@ -233,7 +242,7 @@ where
 /// The same for changes that can wait in different ways.
 fn child<T, I>(
     changes: impl Stream<Item = Result<Change<T>, watcher::Error>> + Send + 'static,
-    of: impl Fn(T) -> I + Send + 'static,
+    mut of: impl FnMut(T) -> I + Send + 'static,
 ) -> BoxStream<'static, Wake>
 where
     T: Send + 'static,

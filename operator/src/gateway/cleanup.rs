@@ -32,6 +32,8 @@ pub enum Cleanup {
     Done,
     /// There is more of the same to do.
     Unfinished,
+    /// All is done, and something still leads here that others have to take away.
+    Leading,
     /// Something stands in the way.
     Blocked,
 }
@@ -57,21 +59,6 @@ pub async fn cleanup(
     let mut retained = Vec::new();
     let mut deleted = Vec::new();
     let mut held = Vec::new();
-    // Another gets its host when this one is gone.
-    match withdrawn {
-        Ok(true) => {}
-        Ok(false) => {
-            let what = "its Ingress or HTTPRoute is still there, being deleted";
-            held.push((None, what.to_string()));
-        }
-        Err(ApplyError::Api { source, .. }) if ending && is_forbidden(&source) => {}
-        Err(error) => {
-            context
-                .metrics
-                .step_failed(DELETION_BLOCKED, reason::API_SERVER_ERROR);
-            held.push((Some(reason::API_SERVER_ERROR), error.to_string()));
-        }
-    }
     for fate in fates {
         match fate {
             Ok(Fate::Nothing) => {}
@@ -87,28 +74,49 @@ pub async fn cleanup(
             }
         }
     }
+    let done = held.is_empty();
+    if done {
+        tell(context, gateway, &deleted, &retained).await;
+    }
+    // Another gets its host when this one is gone.
+    let mut leading = false;
+    match withdrawn {
+        Ok(true) => {}
+        Ok(false) => {
+            leading = true;
+            let what = format!(
+                "its Ingress or HTTPRoute waits for whoever has a finalizer on it; if nobody takes that off, \
+                 annotate the FileGateway with {RELEASE_ANNOTATION}=true"
+            );
+            held.push((None, what));
+        }
+        Err(ApplyError::Api { source, .. }) if ending && is_forbidden(&source) => {}
+        Err(error) => {
+            context
+                .metrics
+                .step_failed(DELETION_BLOCKED, reason::API_SERVER_ERROR);
+            held.push((Some(reason::API_SERVER_ERROR), error.to_string()));
+        }
+    }
     let released = gateway
         .annotations()
         .get(RELEASE_ANNOTATION)
         .is_some_and(|value| value == "true");
     if !held.is_empty() && !released {
+        if done {
+            // Neither to be undone nor to be told once more.
+            draft.note(|status| status.class = None).await;
+        }
         hold(context, gateway, &draft, &status, &held).await?;
         let blocked = held.iter().any(|(reason, _)| reason.is_some());
-        return Ok(if blocked {
-            Cleanup::Blocked
-        } else {
-            Cleanup::Unfinished
+        return Ok(match (blocked, done && leading) {
+            (true, _) => Cleanup::Blocked,
+            (false, true) => Cleanup::Leading,
+            (false, false) => Cleanup::Unfinished,
         });
     }
-    let notes = [
-        (events::DELETED, "deleted", &deleted),
-        (events::RETAINED, "kept", &retained),
-    ];
-    for (event, verb, what) in notes {
-        if !what.is_empty() {
-            let note = format!("{verb} {}", what.join(" and "));
-            events::normal(context, gateway, READY, event, note).await;
-        }
+    if !done {
+        tell(context, gateway, &deleted, &retained).await;
     }
     if !held.is_empty() {
         let left: Vec<_> = held.into_iter().map(|(_, message)| message).collect();
@@ -120,6 +128,20 @@ pub async fn cleanup(
     }
     remove_finalizer(context, owner).await?;
     Ok(Cleanup::Done)
+}
+
+/// What became of what was made.
+async fn tell(context: &Context, gateway: &FileGateway, deleted: &[String], retained: &[String]) {
+    let notes = [
+        (events::DELETED, "deleted", deleted),
+        (events::RETAINED, "kept", retained),
+    ];
+    for (event, verb, what) in notes {
+        if !what.is_empty() {
+            let note = format!("{verb} {}", what.join(" and "));
+            events::normal(context, gateway, READY, event, note).await;
+        }
+    }
 }
 
 fn is_forbidden(error: &kube::Error) -> bool {

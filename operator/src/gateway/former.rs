@@ -18,6 +18,7 @@ use super::workload;
 use crate::context::Context;
 use crate::events;
 use crate::meta::{FORGET_ANNOTATION, Owner};
+use crate::remote::Kind;
 
 /// `host:port` of a class's PostgreSQL server.
 pub fn database_server(class: &ClassSnapshot) -> Option<String> {
@@ -225,7 +226,11 @@ async fn is_done(
         }
         return false;
     }
-    match doing.await {
+    let done = doing.await;
+    if done.is_ok() {
+        context.silent.forget(server);
+    }
+    match done {
         Ok(None) => true,
         Ok(Some(what)) => {
             let note = format!("{what} at {server}, which the class names no more");
@@ -235,15 +240,28 @@ async fn is_done(
         Err(error) => {
             context.metrics.step_failed(condition, error.reason());
             let text = error.to_string();
-            warn(step, condition, error.reason(), server, &text).await;
-            if error.reason() == reason::BACKEND_UNREACHABLE {
+            if is_of(&error, server) {
+                warn(step, condition, error.reason(), server, &text).await;
                 // Each of a thousand gateways has something there.
                 let wait = context.config.resync.mul_f64(0.5);
                 context.silent.note(server, gateway, text, wait);
+            } else {
+                let note = format!(
+                    "can't revoke what was made at {server}, which the class names no more: {text}"
+                );
+                events::warning(context, gateway, condition, error.reason(), note).await;
             }
             false
         }
     }
+}
+
+/// Whether `server` itself can't be reached: to tell the same server from another takes the present one, too.
+fn is_of(error: &StepError, server: &str) -> bool {
+    let StepError::Remote(error) = error else {
+        return false;
+    };
+    error.kind == Kind::Unreachable && error.endpoint == server
 }
 
 async fn warn(

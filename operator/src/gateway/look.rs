@@ -10,7 +10,7 @@ use super::build::Restarts;
 use super::credentials::CredentialsPlan;
 use super::outcome::Outcome;
 use super::steps::Step;
-use super::validate::Plan;
+use super::validate::{DatabasePlan, Plan};
 use crate::context::{Context, iam_secret};
 use crate::meta::{database_secret_name, s3_secret_name, signing_secret_name, volume_claim_name};
 use crate::outside::{Found, Own};
@@ -57,6 +57,30 @@ impl Look {
 
     fn is_empty(&self) -> bool {
         !(self.storage || self.database || self.signing_key)
+    }
+
+    /// What it has left in the cluster, as far as it has looked; `None` when something of that is gone.
+    fn kept(&self, plan: &Plan, version: impl Fn(&str, &str, &str) -> Option<u64>) -> Option<Own> {
+        let mut own = own(plan, version);
+        // What becomes of the rest meanwhile is for the next pass to see.
+        let last = self.last.as_ref().map(|last| last.own);
+        if let Some(last) = last.filter(|_| !self.storage) {
+            own.access_key = last.access_key;
+        }
+        if let Some(last) = last.filter(|_| !self.database) {
+            (own.login, own.volume) = (last.login, last.volume);
+        }
+        if let Some(last) = last.filter(|_| !self.signing_key) {
+            own.signing_key = last.signing_key;
+        }
+        let web = matches!(plan.credentials, CredentialsPlan::WebIdentity(_));
+        let catalog = match plan.database {
+            DatabasePlan::PostgreSql { .. } => own.login.is_some(),
+            DatabasePlan::Sqlite { .. } => own.volume.is_some(),
+            DatabasePlan::Given { .. } => true,
+        };
+        let all = (web || own.access_key.is_some()) && own.signing_key.is_some() && catalog;
+        all.then_some(own)
     }
 
     /// What pods are restarted for, unless that is looked at.
@@ -129,9 +153,13 @@ pub async fn remember(step: &Step<'_>, look: &Look, inputs: Option<u64>, outcome
         context.outside.forget(uid);
         return;
     }
-    let own = own(plan, |kind, namespace, name| {
+    let Some(own) = look.kept(plan, |kind, namespace, name| {
         context.known.expected(kind, namespace, name)
-    });
+    }) else {
+        // Somebody has deleted what was just made.
+        context.outside.forget(uid);
+        return;
+    };
     if matches!(plan.credentials, CredentialsPlan::WebIdentity(_)) && own.access_key.is_some() {
         context.outside.forget(uid);
         return;
@@ -178,7 +206,81 @@ fn class_secrets(plan: &Plan) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use crds::FileGatewayClass;
+    use serde_json::json;
+
     use super::*;
+    use crate::gateway::{Dereferenced, validate};
+    use crate::meta::Owner;
+
+    fn plan() -> Plan {
+        let class: FileGatewayClass = serde_json::from_value(json!({
+            "metadata": {"name": "platform"},
+            "spec": {
+                "objectStore": {
+                    "endpoint": "https://s3.example.com", "credentialsSecretRef": {"name": "s3"}},
+                "iam": {"endpoint": "https://iam.example.com"},
+                "database": {
+                    "host": "sql.example.com", "credentialsSecretRef": {"name": "sql"}},
+            },
+        }))
+        .unwrap();
+        let gateway: FileGateway = serde_json::from_value(json!({
+            "metadata": {"name": "files", "namespace": "acme", "uid": "u"},
+            "spec": {
+                "className": "platform", "organization": "acme",
+                "auth": {"issuer": "https://id.example.com", "audience": "files"},
+            },
+        }))
+        .unwrap();
+        let found = Dereferenced {
+            class: Some(class),
+            ..Dereferenced::default()
+        };
+        let owner = Owner::of(&gateway).unwrap();
+        validate(&gateway, &owner, &found, "gateway:1").unwrap()
+    }
+
+    #[test]
+    fn what_goes_while_something_else_is_looked_at_is_seen_by_the_next_pass() {
+        let plan = plan();
+        let own = Own {
+            access_key: Some(1),
+            signing_key: Some(2),
+            login: Some(3),
+            volume: None,
+        };
+        let last = Found {
+            inputs: 0,
+            own,
+            until: Timestamp::MAX,
+            database: "server".into(),
+        };
+        // The signing key was lost and is there again; the access key has gone meanwhile.
+        let look = Look::since(
+            last,
+            Own {
+                signing_key: None,
+                ..own
+            },
+        );
+        let version = |_: &str, _: &str, name: &str| match name {
+            "files-signing" => Some(7),
+            "files-database" => Some(3),
+            _ => None,
+        };
+        let kept = look.kept(&plan, version).unwrap();
+        assert_eq!(
+            kept,
+            Own {
+                signing_key: Some(7),
+                ..own
+            }
+        );
+        // Of what was looked at nothing may be missing.
+        assert_eq!(Look::ALL.kept(&plan, version), None);
+        assert_eq!(look.kept(&plan, |_, _, _| None), None);
+    }
 
     #[test]
     fn what_is_lost_is_looked_at_and_nothing_else() {

@@ -59,8 +59,7 @@ pub async fn provision(
     let before = draft.read().await;
     let intent = draft.intend(|status| intend(status, &plan)).await;
     former::tell(context, gateway, &before, &plan).await;
-    let former = draft.read().await.former;
-    plan.former = former.into_iter().map(|entry| entry.class).collect();
+    plan.former = draft.read().await.former;
 
     let inputs = look::inputs(context, gateway, &plan);
     let step = Step {

@@ -24,6 +24,9 @@ use crate::telemetry;
 /// How soon work that takes several passes goes on, after the others have had their turn.
 const GO_ON: Duration = Duration::from_secs(1);
 
+/// How soon it is looked again for what wakes the gateway when it is gone, unless nobody watches it.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
 /// How soon at the earliest a pass follows one that had nothing to try again: what it waits for may be
 /// late.
 const NEXT: Duration = Duration::from_secs(5);
@@ -83,6 +86,10 @@ async fn pass_over(
             Cleanup::Unfinished => {
                 pass.ended(Outcome::Unsettled);
                 return Ok(Action::requeue(GO_ON));
+            }
+            Cleanup::Leading => {
+                pass.ended(Outcome::Unsettled);
+                return Ok(Action::requeue(LOOK_AGAIN));
             }
         },
         (false, _) if is_paused(&gateway) => {

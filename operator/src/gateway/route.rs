@@ -77,7 +77,11 @@ pub async fn monitor(cluster: Cluster<'_>, plan: &Plan) -> Result<(), ApplyError
 /// # Errors
 /// When the API server fails.
 pub async fn withdraw(cluster: Cluster<'_>, owner: &Owner) -> Result<bool, ApplyError> {
-    Ok(no_ingress(cluster, owner).await? && no_route(cluster, owner).await?)
+    let gone = (
+        no_ingress(cluster, owner).await?,
+        no_route(cluster, owner).await?,
+    );
+    Ok(gone == (true, true))
 }
 
 /// The same but for what `plan` wants, which leads from its host alone.

@@ -3,8 +3,8 @@
 use crds::conditions::{ACCEPTED, Finding, reason};
 use crds::{
     AuthSpec, AutoscalingSpec, ClassSnapshot, DatabaseReference, DatabaseType, DeletionPolicy,
-    Delivery, FileGateway, FileGatewayClass, GatewayImage, MonitoringRules, NetworkRules,
-    PullPolicy, SchedulingSpec, SecretKeyReference, TracingRules,
+    Delivery, FileGateway, FileGatewayClass, FormerServers, GatewayImage, MonitoringRules,
+    NetworkRules, PullPolicy, SchedulingSpec, SecretKeyReference, TracingRules,
 };
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -36,8 +36,8 @@ pub struct Plan {
     pub organization: String,
     /// The class's servers.
     pub class: ClassSnapshot,
-    /// Those that it named before, which pods may still use.
-    pub former: Vec<ClassSnapshot>,
+    /// Those that it named before, which pods may still use, as the status has them.
+    pub former: Vec<FormerServers>,
     /// Name of the bucket.
     pub bucket: String,
     /// How the bucket is set up.

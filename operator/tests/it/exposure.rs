@@ -243,10 +243,23 @@ async fn a_host_is_held_while_its_ingress_is_on_its_way_out() {
     let message = bed
         .condition("second", "Ready", "False", "Terminating")
         .await;
-    assert!(message.contains("Ingress"), "{message}");
+    for part in ["Ingress", "release-external=true"] {
+        assert!(message.contains(part), "{message}");
+    }
     assert!(!user_exists(&user).await);
     finalizers("second", &[]).await;
     bed.gone("second").await;
+    // What became of the rest was told once, when it was done.
+    for (event, what) in [("Deleted", "S3 user"), ("Retained", "kept bucket")] {
+        let events = bed.events("second").await.into_iter();
+        let mut found = events.filter(|found| found.reason.as_deref() == Some(event));
+        let note = found
+            .next()
+            .and_then(|found| found.note)
+            .unwrap_or_default();
+        assert!(note.contains(what) && !note.contains("tag"), "{note}");
+        assert!(found.next().is_none(), "{event}");
+    }
 }
 
 #[tokio::test]

@@ -40,6 +40,13 @@ enum Task {
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
     },
+    /// Run one binary of tests, as cargo does in `make test`.
+    #[command(hide = true)]
+    RunTests {
+        /// The binary and its arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
     /// `make run`: a cluster, the chart, two organizations, and the main job on both.
     Run {
         /// A context of your kubeconfig, to install there instead of starting a cluster.
@@ -162,6 +169,7 @@ async fn main() -> ExitCode {
 async fn run(task: Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Tools { only } => tools(&only)?,
+        Task::RunTests { command } => testbed::run::one_binary::run(&command)?,
         Task::Prepare => testbed::prepare::everything()?,
         Task::Run { context } => testbed::run::commands::run(context).await?,
         Task::Stop => testbed::run::commands::stop().await?,

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::install::Images;
 use super::suite::{Suite, cargo};
-use super::{Access, Reach, on_cluster, on_dev, reach, workspace};
+use super::{Access, Reach, on_cluster, on_dev, one_binary, reach, workspace};
 use crate::cluster::{Cluster, storage};
 use crate::error::IoContext;
 use crate::images::{self, Image};
@@ -156,10 +156,11 @@ pub async fn test() -> Result<()> {
 /// Cargo under `testbed exec`, so that the servers live exactly as long as the tests.
 fn among_servers(arguments: &[&str]) -> Result<Command> {
     let program = std::env::current_exe().at("find", "this program")?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(&program);
     command
         .args(["exec", "--"])
         .arg(cargo(&[]).get_program())
+        .args(one_binary::by(&program)?)
         .args(arguments);
     Ok(command)
 }

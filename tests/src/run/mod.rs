@@ -5,6 +5,7 @@ pub mod commands;
 mod dev;
 mod install;
 mod on_cluster;
+pub mod one_binary;
 mod organizations;
 mod reach;
 pub mod suite;

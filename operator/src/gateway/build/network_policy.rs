@@ -73,19 +73,9 @@ fn egress(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
         allowed
             .extend(chosen(rules.database.as_ref()).or_else(|| Some(of_host(&host?, server.port))));
     }
-    for former in &plan.former {
-        let server = former.database.as_ref();
-        let database = server.and_then(|server| {
-            let host = Host::parse(&server.host).ok()?;
-            Some(of_host(&host, server.port))
-        });
-        for way in database
-            .into_iter()
-            .chain(of_url(&former.object_store.endpoint))
-        {
-            if !allowed.contains(&way) {
-                allowed.push(way);
-            }
+    for way in former(plan) {
+        if !allowed.contains(&way) {
+            allowed.push(way);
         }
     }
     if let DatabasePlan::Given { server, .. } = &plan.database {
@@ -112,6 +102,25 @@ fn egress(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
     }
     allowed.extend(rules.others.iter().map(|other| rule(other, &["TCP"])));
     allowed
+}
+
+/// The way to servers of before, for pods that are not rolled out yet. Rules that the class gives count for them,
+/// too.
+fn former(plan: &Plan) -> Vec<NetworkPolicyEgressRule> {
+    let rules = &plan.network.egress;
+    let mut ways = Vec::new();
+    for entry in &plan.former {
+        let store = &entry.class.object_store.endpoint;
+        if rules.object_store.is_none() && *store != plan.class.object_store.endpoint {
+            ways.extend(of_url(store));
+        }
+        if let (None, Some(_), Some(server)) =
+            (&rules.database, &entry.database, &entry.class.database)
+        {
+            ways.extend(Host::parse(&server.host).map(|host| of_host(&host, server.port)));
+        }
+    }
+    ways
 }
 
 fn dns(rules: Option<&Destination>) -> NetworkPolicyEgressRule {

@@ -26,8 +26,8 @@ pub async fn is_same_server(
         return Ok(false);
     };
     // Open all the while, so that its answer is not of a server that has been started anew meanwhile.
-    let mut admin = Admin::connect(&login, &context.metrics).await?;
     let mut former = Admin::connect(&former, &context.metrics).await?;
+    let mut admin = Admin::connect(&login, &context.metrics).await?;
     Ok(former.started().await? == admin.started().await?)
 }
 
