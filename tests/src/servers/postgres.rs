@@ -86,7 +86,8 @@ pub async fn start(place: &Place) -> Result<Started> {
     })
 }
 
-/// Durable to nothing, since the data lives as long as the tests; connections for many tests at once.
+/// Durable to nothing, since the data lives as long as the tests; connections for many tests at once. Nothing is
+/// vacuumed: with a thousand databases a process is started for one of them ten times a second.
 fn settings(port: u16, socket_folder: &Path) -> Vec<String> {
     let settings = [
         format!("port={port}"),
@@ -96,6 +97,7 @@ fn settings(port: u16, socket_folder: &Path) -> Vec<String> {
         "fsync=off".to_owned(),
         "synchronous_commit=off".to_owned(),
         "full_page_writes=off".to_owned(),
+        "autovacuum=off".to_owned(),
     ];
     settings
         .into_iter()
