@@ -38,9 +38,9 @@ bench: ## Measure the gateway beside others, and print figures (WHAT=files or WH
 	@"$${CARGO_TARGET_DIR:-target}/release/testbed" bench $(WHAT)
 
 .PHONY: bench-operator
-bench-operator: ## Measure the operator with 1,000 gateways (GATEWAYS=5000, SETTLED_SECONDS=60, WITHOUT_FLOOR=1)
+bench-operator: ## Measure the operator with 1,000 gateways (GATEWAYS=5000, SETTLED_SECONDS=60, WITHOUT_FLOOR=1, WITHOUT_LOGINS=1)
 	@GATEWAYS="$(GATEWAYS)" SETTLED_SECONDS="$(SETTLED_SECONDS)" WITHOUT_FLOOR="$(WITHOUT_FLOOR)" \
-		cargo bench --locked -p gateway -p operator -p testbed --bench scale
+		WITHOUT_LOGINS="$(WITHOUT_LOGINS)" cargo bench --locked -p gateway -p operator -p testbed --bench scale
 
 .PHONY: dev
 dev: ## Run one gateway without a cluster

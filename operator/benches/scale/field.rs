@@ -200,8 +200,9 @@ impl Field {
                 "credentialsSecretRef": {"name": "postgres-admin"},
             });
         } else {
-            let role = "arn:aws:iam::123456789012:role/{namespace}_{name}";
-            spec["credentials"] = json!({"type": "WebIdentity", "webIdentity": {"roleARN": role}});
+            let role = "arn:aws:iam::000000000000:role/{namespace}_{name}";
+            let identity = json!({"roleARN": role, "audience": "sts.example.com"});
+            spec["credentials"] = json!({"type": "WebIdentity", "webIdentity": identity});
         }
         let class: FileGatewayClass = object(json!({
             "apiVersion": "filegateway.dev/v1alpha1",

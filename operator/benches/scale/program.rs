@@ -83,5 +83,6 @@ pub fn sum(text: &str, name: &str, labels: &[&str]) -> f64 {
             let wanted = found == name && labels.iter().all(|label| rest.contains(label));
             wanted.then(|| value.parse::<f64>().ok())?
         })
-        .sum()
+        // The sum of none would be -0.
+        .fold(0.0, |sum, value| sum + value)
 }
