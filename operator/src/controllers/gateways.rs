@@ -412,6 +412,33 @@ mod tests {
     }
 
     #[test]
+    fn a_child_is_about_its_owner_and_about_whom_its_labels_name() {
+        let woken = |metadata: Value| {
+            let child: ConfigMap = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+            let found = about(child).into_iter();
+            found.map(|found| found.name).collect::<Vec<_>>()
+        };
+        let owners = json!([{"apiVersion": "filegateway.dev/v1alpha1", "kind": "FileGateway",
+            "name": "owner", "uid": "u"}]);
+        let labels = |name: &str| {
+            json!({
+                "app.kubernetes.io/managed-by": "filegateway-operator",
+                "app.kubernetes.io/instance": name,
+            })
+        };
+        let child = |owners: &Value, labels: Value| {
+            woken(json!({"name": "a", "namespace": "acme",
+                "ownerReferences": owners, "labels": labels}))
+        };
+        assert_eq!(child(&owners, labels("owner")), ["owner"]);
+        assert_eq!(child(&owners, json!({})), ["owner"], "no label is left");
+        assert_eq!(child(&json!([]), labels("owner")), ["owner"], "no owner");
+        assert_eq!(child(&owners, labels("other")), ["owner", "other"]);
+        let strangers = json!({"app.kubernetes.io/instance": "owner"});
+        assert_eq!(child(&json!([]), strangers), [""; 0]);
+    }
+
+    #[test]
     fn a_finalizer_wakes_when_it_is_lost_and_not_when_it_is_added() {
         let status = json!({"replicas": 1});
         let finalizers = json!([FINALIZER]);

@@ -427,4 +427,29 @@ mod tests {
         assert!(news(Event::Apply(changed)), "it came back as it was");
         assert!(news(Event::Apply(first)));
     }
+
+    #[tokio::test]
+    async fn a_spec_is_news_and_so_is_its_end() {
+        let class = |uid: &str, generation: i64, label: &str| -> Namespace {
+            serde_json::from_value(json!({"metadata": {
+                "name": "gold", "uid": uid, "generation": generation, "labels": {"a": label}}}))
+            .unwrap()
+        };
+        let events = [
+            Event::Init,
+            Event::InitApply(class("u", 1, "listed")),
+            Event::InitDone,
+            Event::Apply(class("u", 1, "same spec")),
+            Event::Apply(class("u", 2, "other spec")),
+            Event::Delete(class("u", 2, "gone")),
+            Event::Apply(class("u", 2, "back")),
+            Event::Apply(class("v", 2, "another")),
+        ];
+        let told = specs(stream::iter(events.map(Ok)));
+        let labels: Vec<String> = told
+            .map(|class| class.unwrap().metadata.labels.unwrap()["a"].clone())
+            .collect()
+            .await;
+        assert_eq!(labels, ["listed", "other spec", "gone", "back", "another"]);
+    }
 }
