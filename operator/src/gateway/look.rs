@@ -241,21 +241,25 @@ mod tests {
         validate(&gateway, &owner, &found, "gateway:1").unwrap()
     }
 
+    fn last() -> Found {
+        Found {
+            inputs: 0,
+            own: Own {
+                access_key: Some(1),
+                signing_key: Some(2),
+                login: Some(3),
+                volume: None,
+            },
+            until: Timestamp::MAX,
+            database: "server".into(),
+        }
+    }
+
     #[test]
     fn what_goes_while_something_else_is_looked_at_is_seen_by_the_next_pass() {
         let plan = plan();
-        let own = Own {
-            access_key: Some(1),
-            signing_key: Some(2),
-            login: Some(3),
-            volume: None,
-        };
-        let last = Found {
-            inputs: 0,
-            own,
-            until: Timestamp::MAX,
-            database: "server".into(),
-        };
+        let last = last();
+        let own = last.own;
         // The signing key was lost and is there again; the access key has gone meanwhile.
         let look = Look::since(
             last,
@@ -284,18 +288,8 @@ mod tests {
 
     #[test]
     fn what_is_lost_is_looked_at_and_nothing_else() {
-        let own = Own {
-            access_key: Some(1),
-            signing_key: Some(2),
-            login: Some(3),
-            volume: None,
-        };
-        let last = Found {
-            inputs: 0,
-            own,
-            until: Timestamp::MAX,
-            database: "server".into(),
-        };
+        let last = last();
+        let own = last.own;
         let since = |now: Own| Look::since(last.clone(), now);
         assert!(since(own).is_empty());
         let looked = [
