@@ -34,22 +34,26 @@ impl Silent {
         self.lock().insert(server.to_string(), silence);
     }
 
-    /// Whether `gateway` is not to ask `server` now; if so, why, where it has not been told yet. One that somebody
-    /// has changed since then asks.
-    pub fn is_silent(&self, server: &str, gateway: &FileGateway) -> Option<Option<String>> {
+    /// Whether `gateway` may ask `server` now. One that somebody has changed since it was told may.
+    ///
+    /// # Errors
+    /// When it has to wait: why, unless it was told already.
+    pub fn may_ask(&self, server: &str, gateway: &FileGateway) -> Result<(), Option<String>> {
         let mut all = self.lock();
-        let silence = all.get_mut(server)?;
+        let Some(silence) = all.get_mut(server) else {
+            return Ok(());
+        };
         let now = Instant::now();
         if silence.until <= now {
             // The others wait for what this one is told.
             silence.until = now + ASKING;
-            return None;
+            return Ok(());
         }
         let (uid, asked) = asking(gateway);
         match silence.told.insert(uid, asked) {
-            None => Some(Some(silence.error.clone())),
-            Some(before) if before == asked => Some(None),
-            Some(_) => None,
+            None => Err(Some(silence.error.clone())),
+            Some(before) if before == asked => Err(None),
+            Some(_) => Ok(()),
         }
     }
 
@@ -90,20 +94,20 @@ mod tests {
         let silent = Silent::default();
         let [one, two] = ["1", "2"].map(|uid| gateway(uid, 1));
         let hour = Duration::from_secs(3600);
-        assert_eq!(silent.is_silent("a", &one), None);
+        assert_eq!(silent.may_ask("a", &one), Ok(()));
         silent.note("a", &one, "no answer".into(), hour);
-        assert_eq!(silent.is_silent("a", &one), Some(None));
+        assert_eq!(silent.may_ask("a", &one), Err(None));
         let told = Some("no answer".to_string());
-        assert_eq!(silent.is_silent("a", &two), Some(told));
-        assert_eq!(silent.is_silent("a", &two), Some(None));
-        assert_eq!(silent.is_silent("b", &two), None);
+        assert_eq!(silent.may_ask("a", &two), Err(told));
+        assert_eq!(silent.may_ask("a", &two), Err(None));
+        assert_eq!(silent.may_ask("b", &two), Ok(()));
         let changed = gateway("2", 2);
-        assert_eq!(silent.is_silent("a", &changed), None);
-        assert_eq!(silent.is_silent("a", &changed), Some(None));
+        assert_eq!(silent.may_ask("a", &changed), Ok(()));
+        assert_eq!(silent.may_ask("a", &changed), Err(None));
         silent.note("a", &one, "no answer".into(), Duration::ZERO);
-        assert_eq!(silent.is_silent("a", &two), None, "it is asked again");
-        assert!(silent.is_silent("a", &one).is_some(), "by one of them");
+        assert_eq!(silent.may_ask("a", &two), Ok(()), "it is asked again");
+        assert!(silent.may_ask("a", &one).is_err(), "by one of them");
         silent.forget("a");
-        assert_eq!(silent.is_silent("a", &one), None);
+        assert_eq!(silent.may_ask("a", &one), Ok(()));
     }
 }

@@ -12,22 +12,22 @@ use kube::runtime::watcher::{Error, Event};
 
 /// How often in a row a namespace has to be refused before it counts as empty: an API server that has just
 /// started knows no Roles for a moment.
-pub const GIVEN_UP: usize = 4;
+const GIVEN_UP: usize = 4;
 
 type Told<K> = Result<Event<K>, Error>;
 
-/// `sources`, of one namespace each, as one watch. One of them that is refused `given_up` times counts as empty,
-/// if that is not nothing.
+/// `sources`, of one namespace each, as one watch. Nothing is told before each of them has been listed; one that
+/// is refused for long counts as empty, unless `every` one has to be.
 pub fn merged<K>(
     sources: Vec<impl Stream<Item = Told<K>> + Send + 'static>,
-    given_up: Option<usize>,
+    every: bool,
 ) -> impl Stream<Item = Told<K>> + Send + 'static
 where
     K: Resource + Clone + Send + 'static,
 {
     let mut merge = Merge {
         begun: false,
-        given_up,
+        every,
         parts: sources.iter().map(|_| Part::default()).collect(),
     };
     let sources = sources.into_iter().enumerate();
@@ -39,7 +39,7 @@ where
 struct Merge<K> {
     /// Whether the list of all has been told.
     begun: bool,
-    given_up: Option<usize>,
+    every: bool,
     parts: Vec<Part<K>>,
 }
 
@@ -77,7 +77,7 @@ impl<K: Resource + Clone> Merge<K> {
                 // A namespace that is gone, and its Role with it, keeps nobody waiting. Nothing of it is
                 // known, and what comes of it later is a change.
                 part.refused += usize::from(is_forbidden(&error));
-                part.listed |= self.given_up.is_some_and(|most| part.refused >= most);
+                part.listed |= !self.every && part.refused >= GIVEN_UP;
                 vec![Err(error)]
             }
             Ok(Event::Init) => {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     impl Bed {
-        fn new(given_up: Option<usize>) -> Self {
+        fn new(every: bool) -> Self {
             let source = || {
                 let (sender, receiver) = unbounded_channel();
                 let told = stream::unfold(receiver, |mut receiver| async {
@@ -204,7 +204,7 @@ mod tests {
             let (store, writer) = reflector::store();
             Self {
                 sources,
-                merged: merged(receivers, given_up).boxed(),
+                merged: merged(receivers, every).boxed(),
                 store,
                 writer,
             }
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn there_is_one_list_once_all_are_through() {
-        let mut bed = Bed::new(Some(GIVEN_UP));
+        let mut bed = Bed::new(false);
         assert_eq!(bed.list("a", &["x", "y"]), [""; 0]);
         // One that is through goes on meanwhile.
         let changes = vec![
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn another_list_of_one_namespace_is_told_as_changes() {
-        let mut bed = Bed::new(Some(GIVEN_UP));
+        let mut bed = Bed::new(false);
         bed.list("a", &["x", "y"]);
         bed.list("b", &["x", "y"]);
         let told = bed.list("a", &["y", "z"]);
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn what_a_list_told_before_it_broke_is_not_forgotten() {
-        let mut bed = Bed::new(Some(GIVEN_UP));
+        let mut bed = Bed::new(false);
         // At first nothing of it is told.
         let broken = vec![
             Ok(Event::Init),
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_namespace_that_may_not_be_listed_keeps_nobody_waiting() {
-        let mut bed = Bed::new(Some(GIVEN_UP));
+        let mut bed = Bed::new(false);
         bed.list("a", &["x"]);
         assert_eq!(
             bed.after("b", vec![Ok(Event::Init), Err(refused(503))]),
@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn where_nothing_may_be_missed_nobody_is_given_up() {
-        let mut bed = Bed::new(None);
+        let mut bed = Bed::new(true);
         bed.list("a", &["x"]);
         for _ in 0..100 {
             let told = bed.after("b", vec![Ok(Event::Init), Err(refused(403))]);
@@ -348,7 +348,7 @@ mod tests {
     fn what_has_gone_tells_whose_it_was_and_is_kept_small() {
         let mut merge = Merge {
             begun: false,
-            given_up: None,
+            every: true,
             parts: vec![Part::default(), Part::default()],
         };
         for number in [0, 1] {

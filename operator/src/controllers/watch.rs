@@ -15,7 +15,7 @@ use kube::core::Resource;
 use kube::runtime::{WatchStreamExt, watcher};
 
 use super::gather::{PROGRESS, Patience, STATUS, TOGETHER};
-use super::merge::{GIVEN_UP, merged};
+use super::merge::merged;
 use super::retry::Soon;
 use super::said::Said;
 use crate::cluster::{News, Told};
@@ -83,7 +83,7 @@ where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
 {
     let parts = apis.into_iter().map(|api| (api, config.clone()));
-    watch_parts(parts.collect(), Some(GIVEN_UP))
+    watch_parts(parts.collect(), false)
 }
 
 /// The same where nothing is to be told before every one of them has been read: who has what would go by
@@ -96,12 +96,12 @@ where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
 {
     let parts = apis.into_iter().map(|api| (api, config.clone()));
-    watch_parts(parts.collect(), None)
+    watch_parts(parts.collect(), true)
 }
 
 fn watch_parts<K>(
     parts: Vec<(Api<K>, watcher::Config)>,
-    given_up: Option<usize>,
+    every: bool,
 ) -> impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send + 'static
 where
     K: Resource + Clone + Debug + serde::de::DeserializeOwned + Send + 'static,
@@ -111,7 +111,7 @@ where
         Err(parts) => {
             let parts = parts.into_iter();
             let parts = parts.map(|(api, config)| again(api, config));
-            unbroken(merged(parts.collect(), given_up)).right_stream()
+            unbroken(merged(parts.collect(), every)).right_stream()
         }
     }
 }
@@ -393,7 +393,7 @@ pub fn namespaces(
     } else {
         parts
     };
-    watch_parts(parts, Some(GIVEN_UP))
+    watch_parts(parts, false)
 }
 
 #[cfg(test)]

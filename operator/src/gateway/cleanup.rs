@@ -78,26 +78,7 @@ pub async fn cleanup(
     if done {
         tell(context, gateway, &deleted, &retained).await;
     }
-    // Another gets its host when this one is gone.
-    let mut leading = false;
-    match withdrawn {
-        Ok(true) => {}
-        Ok(false) => {
-            leading = true;
-            let what = format!(
-                "its Ingress or HTTPRoute waits for whoever has a finalizer on it; if nobody takes that off, \
-                 annotate the FileGateway with {RELEASE_ANNOTATION}=true"
-            );
-            held.push((None, what));
-        }
-        Err(ApplyError::Api { source, .. }) if ending && is_forbidden(&source) => {}
-        Err(error) => {
-            context
-                .metrics
-                .step_failed(DELETION_BLOCKED, reason::API_SERVER_ERROR);
-            held.push((Some(reason::API_SERVER_ERROR), error.to_string()));
-        }
-    }
+    held.extend(still_leading(context, withdrawn, ending));
     let released = gateway
         .annotations()
         .get(RELEASE_ANNOTATION)
@@ -109,10 +90,12 @@ pub async fn cleanup(
         }
         hold(context, gateway, &draft, &status, &held).await?;
         let blocked = held.iter().any(|(reason, _)| reason.is_some());
-        return Ok(match (blocked, done && leading) {
-            (true, _) => Cleanup::Blocked,
-            (false, true) => Cleanup::Leading,
-            (false, false) => Cleanup::Unfinished,
+        return Ok(if blocked {
+            Cleanup::Blocked
+        } else if done {
+            Cleanup::Leading
+        } else {
+            Cleanup::Unfinished
         });
     }
     if !done {
@@ -128,6 +111,33 @@ pub async fn cleanup(
     }
     remove_finalizer(context, owner).await?;
     Ok(Cleanup::Done)
+}
+
+/// What a deletion waits for: in words, with the condition's reason where that is trouble.
+type Held = (Option<&'static str>, String);
+
+/// What holds it since something leads here: another gateway gets the host when this one is gone.
+fn still_leading(
+    context: &Context,
+    withdrawn: Result<bool, ApplyError>,
+    ending: bool,
+) -> Option<Held> {
+    match withdrawn {
+        Ok(true) => None,
+        Ok(false) => {
+            let what = format!(
+                "its Ingress or HTTPRoute waits for whoever has a finalizer on it; if nobody takes that off, \
+                 annotate the FileGateway with {RELEASE_ANNOTATION}=true"
+            );
+            Some((None, what))
+        }
+        Err(ApplyError::Api { source, .. }) if ending && is_forbidden(&source) => None,
+        Err(error) => {
+            let reason = reason::API_SERVER_ERROR;
+            context.metrics.step_failed(DELETION_BLOCKED, reason);
+            Some((Some(reason), error.to_string()))
+        }
+    }
 }
 
 /// What became of what was made.
@@ -246,7 +256,7 @@ async fn hold(
     gateway: &FileGateway,
     draft: &Draft<'_>,
     status: &FileGatewayStatus,
-    held: &[(Option<&'static str>, String)],
+    held: &[Held],
 ) -> Result<(), Error> {
     let texts = |blocked: bool| {
         let messages = held

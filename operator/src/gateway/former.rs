@@ -220,8 +220,8 @@ async fn is_done(
         events::warning(context, gateway, condition, events::RELEASED, note).await;
         return true;
     }
-    if let Some(error) = context.silent.is_silent(server, gateway) {
-        if let Some(error) = error {
+    if let Err(why) = context.silent.may_ask(server, gateway) {
+        if let Some(error) = why {
             warn(step, condition, reason::BACKEND_UNREACHABLE, server, &error).await;
         }
         return false;
@@ -316,7 +316,7 @@ pub async fn remove(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crds::FileGatewayClass;
     use serde_json::json;
 
@@ -325,7 +325,7 @@ mod tests {
     use crate::gateway::{Dereferenced, validate};
 
     /// One letter for each server: S3, IAM and PostgreSQL. `-` is no IAM server, and keys in Secrets.
-    fn plan(servers: &str) -> Plan {
+    pub fn plan(servers: &str) -> Plan {
         let [s3, iam, sql]: [char; 3] = servers.chars().collect::<Vec<_>>().try_into().unwrap();
         let mut class = json!({
             "metadata": {"name": "platform"},

@@ -206,40 +206,8 @@ fn class_secrets(plan: &Plan) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use crds::FileGatewayClass;
-    use serde_json::json;
-
     use super::*;
-    use crate::gateway::{Dereferenced, validate};
-    use crate::meta::Owner;
-
-    fn plan() -> Plan {
-        let class: FileGatewayClass = serde_json::from_value(json!({
-            "metadata": {"name": "platform"},
-            "spec": {
-                "objectStore": {
-                    "endpoint": "https://s3.example.com", "credentialsSecretRef": {"name": "s3"}},
-                "iam": {"endpoint": "https://iam.example.com"},
-                "database": {
-                    "host": "sql.example.com", "credentialsSecretRef": {"name": "sql"}},
-            },
-        }))
-        .unwrap();
-        let gateway: FileGateway = serde_json::from_value(json!({
-            "metadata": {"name": "files", "namespace": "acme", "uid": "u"},
-            "spec": {
-                "className": "platform", "organization": "acme",
-                "auth": {"issuer": "https://id.example.com", "audience": "files"},
-            },
-        }))
-        .unwrap();
-        let found = Dereferenced {
-            class: Some(class),
-            ..Dereferenced::default()
-        };
-        let owner = Owner::of(&gateway).unwrap();
-        validate(&gateway, &owner, &found, "gateway:1").unwrap()
-    }
+    use crate::gateway::former::tests::plan;
 
     fn last() -> Found {
         Found {
@@ -257,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_goes_while_something_else_is_looked_at_is_seen_by_the_next_pass() {
-        let plan = plan();
+        let plan = plan("aaa");
         let last = last();
         let own = last.own;
         // The signing key was lost and is there again; the access key has gone meanwhile.
