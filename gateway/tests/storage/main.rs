@@ -10,6 +10,7 @@ mod janitor;
 mod location;
 mod migrations;
 mod nasty;
+mod parts;
 mod ranges;
 mod readiness;
 mod resumable;

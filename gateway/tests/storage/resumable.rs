@@ -9,6 +9,7 @@ use gateway::catalog::{
     Advance, Allowance, NewResumableRow, NewRow, PartRow, Quota, Terms, Visibility,
 };
 use gateway::files::{FileStatus, NewUpload, Piece, ResumableUpload};
+use gateway::store::{MultipartUpload, UploadedPart};
 use uuid::Uuid;
 
 use crate::support::{caller, frames, named, pattern, sha256};
@@ -18,6 +19,7 @@ everywhere!(
     a_video_in_pieces_gets_its_job,
     a_stale_holder_changes_nothing,
     part_numbers_are_used_once,
+    one_undone_while_it_was_put_together_is_settled,
 );
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -176,4 +178,34 @@ async fn part_numbers_are_used_once(world: Arc<World>) {
         numbers.push(catalog.take_part_number(held, 4).await.unwrap());
     }
     assert_eq!(numbers, [Some(1), Some(2), Some(3), Some(4), None, None]);
+}
+
+/// Whoever put it together came too late to commit it, and the store knows its parts no more.
+async fn one_undone_while_it_was_put_together_is_settled(world: Arc<World>) {
+    let upload = world.begin(12 << 20).await;
+    world.append(&upload, 0, pattern(6 << 20)).await;
+    let row = world.catalog.find_resumable(upload.id).await.unwrap();
+    let row = row.unwrap();
+    let in_parts = MultipartUpload {
+        key: row.location,
+        id: row.multipart_id.unwrap(),
+    };
+    let parts = world.catalog.parts_of(upload.id).await.unwrap();
+    let parts: Vec<_> = parts
+        .into_iter()
+        .map(|part| UploadedPart {
+            number: part.number,
+            etag: part.etag,
+        })
+        .collect();
+    let complete = world
+        .store
+        .complete_multipart_upload(&in_parts, &parts, 6 << 20);
+    complete.await.unwrap();
+    assert!(world.catalog.begin_undo(upload.id).await.unwrap());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let swept = world.files.sweep(Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!((swept.rows.settled, swept.rows.failed), (1, 0));
+    assert_eq!(world.objects().await, [""; 0]);
+    assert_eq!(world.locations().await, [""; 0]);
 }

@@ -3,6 +3,8 @@
 //! The same code path as any other server: the SDK talks to it over a socket on the loopback
 //! interface, with a key pair that is new at each start.
 
+mod uploads;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::{fs, io};
@@ -35,7 +37,7 @@ pub struct Embedded {
 /// When the folder can't be written or no port can be had.
 pub async fn serve(folder: &Path, bucket: &str) -> io::Result<Embedded> {
     fs::create_dir_all(folder.join(bucket))?;
-    forget_open_uploads(folder)?;
+    uploads::forget_open(folder)?;
     let files = FileSystem::new(folder).map_err(|error| io::Error::other(format!("{error:?}")))?;
     let access_key_id = Uuid::new_v4().simple().to_string();
     let secret_access_key = Uuid::new_v4().simple().to_string();
@@ -44,6 +46,7 @@ pub async fn serve(folder: &Path, bucket: &str) -> io::Result<Embedded> {
         access_key_id.as_str(),
         secret_access_key.as_str(),
     ));
+    service.set_access(uploads::OnlyOpen::new(folder));
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     let address = listener.local_addr()?;
     let server = tokio::spawn(accept(listener, service.build()));
@@ -55,22 +58,6 @@ pub async fn serve(folder: &Path, bucket: &str) -> io::Result<Embedded> {
         },
         _server: AbortOnDropHandle::new(server),
     })
-}
-
-/// An upload in parts does not outlive the process that feeds it, and the server can't list them.
-fn forget_open_uploads(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let is_ours = name.to_str().is_some_and(|name| {
-            name.starts_with(".upload")
-                || (name.starts_with(".bucket-") && name.contains(".upload-"))
-        });
-        if is_ours && entry.file_type()?.is_file() {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 async fn accept(listener: TcpListener, service: S3Service) {
