@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use testbed::bench::usage::Usage;
 use testbed::process::Server;
-use testbed::servers::{Part, Servers, nodes};
+use testbed::servers::{Part, Servers, folder, nodes};
 
 use crate::settings::Settings;
 
@@ -31,6 +31,12 @@ pub const NAMESPACES: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Of the kernel's clock in a second, on all that matters.
 const TICKS: f64 = 100.0;
+/// What a gateway's database takes, with PostgreSQL's log of it, in bytes.
+const DATABASE: u64 = 9 << 20;
+/// What all else of a gateway takes.
+const OBJECTS: u64 = 1 << 20;
+/// What servers take without any gateway.
+const AT_REST: u64 = 2 << 30;
 /// Pods that a node takes, as many as a large one does.
 const PODS_PER_NODE: usize = 250;
 /// Pods of a gateway while it is rolled out, at most.
@@ -60,7 +66,14 @@ impl Field {
             .join(name);
         std::fs::create_dir_all(&logs).with_context(|| format!("create {}", logs.display()))?;
         let parts = [Part::Postgres, Part::S3, Part::Kubernetes];
-        let servers = Servers::start(&parts, Some(&logs)).await?;
+        let data = match folder::in_memory(room(settings))? {
+            Some(folder) => folder,
+            None => {
+                eprintln!("scale: too little memory: the servers share a disk, and wait for it");
+                folder::anywhere()?
+            }
+        };
+        let servers = Servers::start_in(data, &parts, Some(&logs)).await?;
         let kubeconfig = PathBuf::from(servers.variable("FGW_TEST_KUBECONFIG")?);
         let nodes = nodes::start(&kubeconfig, &logs)?.servers;
         let file = Kubeconfig::read_from(&kubeconfig)?;
@@ -248,6 +261,12 @@ fn busy_seconds() -> anyhow::Result<f64> {
     let waited: f64 = times.iter().skip(3).take(2).sum();
     let all: f64 = times.iter().take(8).sum();
     Ok((all - waited) / TICKS)
+}
+
+/// What the servers' data takes at most, in bytes.
+fn room(settings: &Settings) -> u64 {
+    let each = OBJECTS + if settings.logins { DATABASE } else { 0 };
+    AT_REST + each * settings.gateways as u64
 }
 
 /// A namespace by its number.

@@ -1,5 +1,5 @@
 //! What the servers take at least: the objects of as many gateways created by a client that does nothing else, until
-//! their pods are ready, and after that the calls to S3, IAM and PostgreSQL.
+//! their pods are ready, after that their statuses and Events, and at last the calls to S3, IAM and PostgreSQL.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -21,18 +21,31 @@ use crate::objects::Pattern;
 use crate::program::Program;
 use crate::report::{Progress, Report};
 use crate::settings::Settings;
+use crate::told::Told;
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Measures both, on servers that nobody has used before; answers their sum.
-pub async fn measure(settings: &Settings, report: &mut Report) -> anyhow::Result<Duration> {
+/// How long each part of it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Floor {
+    /// The objects, until their pods are ready.
+    pub objects: Duration,
+    /// What is said of them at the end: one status and a few Events for each gateway.
+    pub told: Duration,
+    /// The calls to S3, IAM and PostgreSQL.
+    pub calls: Duration,
+}
+
+/// Measures all parts, on servers that nobody has used before.
+pub async fn measure(settings: &Settings, report: &mut Report) -> anyhow::Result<Floor> {
     let count = settings.gateways;
     let field = Field::start("floor", settings).await?;
-    let (pattern, class) = pattern(settings, &field).await?;
+    let (pattern, told, class) = pattern(settings, &field).await?;
     report.add(
         "objects of a gateway, itself left out",
         pattern.len().to_string(),
     );
+    report.add("Events of a gateway", told.events().to_string());
 
     let before = field.processor_seconds()?;
     let began = Instant::now();
@@ -43,11 +56,22 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> anyhow::Result
     let objects = began.elapsed();
     report.time("floor: the objects, until their pods are ready", objects);
 
+    let began = Instant::now();
+    for_each("floor: gateways told of:", &owners, |owner| {
+        told.say(&field.client, owner)
+    })
+    .await?;
+    let told = began.elapsed();
+    report.time("floor: the statuses and Events", told);
+
     let calls = Calls::new(&field.client, &class).await?;
     let began = Instant::now();
-    make_calls(&calls, &owners).await?;
-    let outside = began.elapsed();
-    report.time("floor: the calls to S3, IAM and PostgreSQL", outside);
+    for_each("floor: gateways called for:", &owners, |owner| {
+        calls.make(owner)
+    })
+    .await?;
+    let calls = began.elapsed();
+    report.time("floor: the calls to S3, IAM and PostgreSQL", calls);
     for ((name, before), (_, after)) in before.into_iter().zip(field.processor_seconds()?) {
         let seconds = after - before;
         report.add(
@@ -56,11 +80,18 @@ pub async fn measure(settings: &Settings, report: &mut Report) -> anyhow::Result
         );
     }
     field.stop().await?;
-    Ok(objects + outside)
+    Ok(Floor {
+        objects,
+        told,
+        calls,
+    })
 }
 
-/// What the operator makes of one gateway, and the class as it sees it; it is stopped again.
-async fn pattern(settings: &Settings, field: &Field) -> anyhow::Result<(Pattern, ClassSnapshot)> {
+/// What the operator makes of one gateway and says of it, and the class as it sees it; it is stopped again.
+async fn pattern(
+    settings: &Settings,
+    field: &Field,
+) -> anyhow::Result<(Pattern, Told, ClassSnapshot)> {
     let number = settings.gateways;
     let program = Program::start(settings, field, "operator").await?;
     apply(field, number..number + 1).await?;
@@ -70,9 +101,10 @@ async fn pattern(settings: &Settings, field: &Field) -> anyhow::Result<(Pattern,
         .get(&name(number))
         .await?;
     let owner = Owner::of(&made).context("no owner")?;
-    let class = made.status.and_then(|status| status.class);
+    let class = made.status.as_ref().and_then(|status| status.class.clone());
     let pattern = Pattern::of(&field.client, owner).await?;
-    Ok((pattern, class.context("no class in the status")?))
+    let told = Told::of(&field.client, made).await?;
+    Ok((pattern, told, class.context("no class in the status")?))
 }
 
 async fn objects(field: &Field, count: usize, pattern: &Pattern) -> anyhow::Result<Vec<Owner>> {
@@ -122,13 +154,18 @@ async fn available(client: &Client, count: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn make_calls(calls: &Calls, owners: &[Owner]) -> anyhow::Result<()> {
-    let mut progress = Progress::new("floor: gateways called for:", owners.len());
+async fn for_each<'a, F>(
+    what: &'static str,
+    owners: &'a [Owner],
+    act: impl Fn(&'a Owner) -> F,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let mut progress = Progress::new(what, owners.len());
     let mut done = 0;
-    let mut made = stream::iter(owners)
-        .map(|owner| calls.make(owner))
-        .buffer_unordered(AT_ONCE);
-    while let Some(outcome) = made.next().await {
+    let mut acts = stream::iter(owners.iter().map(act)).buffer_unordered(AT_ONCE);
+    while let Some(outcome) = acts.next().await {
         outcome?;
         done += 1;
         progress.at(done);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use crds::FileGateway;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, PostParams};
 use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
@@ -55,11 +55,7 @@ pub async fn apply(field: &Field, numbers: std::ops::Range<usize>) -> anyhow::Re
         .map(|number| async move {
             let gateway = gateway(number, field.logins)?;
             Api::<FileGateway>::namespaced(field.client.clone(), &namespace(number))
-                .patch(
-                    &name(number),
-                    &PatchParams::apply("scale"),
-                    &Patch::Apply(&gateway),
-                )
+                .create(&PostParams::default(), &gateway)
                 .await?;
             anyhow::Ok(())
         })

@@ -15,6 +15,7 @@ mod settings;
 mod settled;
 mod subject;
 mod takeover;
+mod told;
 
 use report::Report;
 use settings::Settings;

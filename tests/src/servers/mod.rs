@@ -1,6 +1,7 @@
 //! Servers as plain processes on loopback: what integration tests run against, no root and no node needed.
 
 pub mod control_plane;
+pub mod folder;
 pub mod http;
 pub mod kubernetes;
 pub mod minio;
@@ -97,6 +98,14 @@ impl Servers {
     /// # Errors
     /// A tool is missing, or a server doesn't come up; those that did are ended.
     pub async fn start(parts: &[Part], logs: Option<&Path>) -> Result<Self> {
+        Self::start_in(folder::anywhere()?, parts, logs).await
+    }
+
+    /// [`Servers::start`] with the data in `folder`.
+    ///
+    /// # Errors
+    /// A tool is missing, or a server doesn't come up; those that did are ended.
+    pub async fn start_in(folder: TempDir, parts: &[Part], logs: Option<&Path>) -> Result<Self> {
         let tools: Vec<Tool> = parts
             .iter()
             .flat_map(|part| part.tools())
@@ -121,7 +130,6 @@ impl Servers {
         if parts.contains(&Part::Checkers) {
             debian::ensure(debian::PROMTOOL)?;
         }
-        let folder = temporary_folder()?;
         let logs = logs.map_or_else(|| folder.path().join("logs"), PathBuf::from);
         std::fs::create_dir_all(&logs).at("create", &logs)?;
         let place = Place {
@@ -242,17 +250,6 @@ async fn maybe(wanted: bool, part: impl Future<Output = Result<Started>>) -> Res
     } else {
         Ok(Started::default())
     }
-}
-
-/// Others may pass through it but not list it: PostgreSQL's data in it belongs to another user.
-fn temporary_folder() -> Result<TempDir> {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::Builder::new()
-        .prefix("filegateway-")
-        .permissions(std::fs::Permissions::from_mode(0o711))
-        .tempdir()
-        .at("create a folder in", std::env::temp_dir())?;
-    Ok(folder)
 }
 
 /// A user to run a server as that will not or shall not run as root: `postgres`, or `nobody`. None when the
