@@ -1,7 +1,5 @@
 //! What the operator says of a FileGateway, in its status and in Events, as it can be said once more without it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use anyhow::Context as _;
 use crds::{FileGateway, FileGatewayStatus};
 use k8s_openapi::api::events::v1::Event;
@@ -15,7 +13,6 @@ use serde_json::json;
 pub struct Told {
     status: FileGatewayStatus,
     events: Vec<Event>,
-    names: AtomicUsize,
 }
 
 impl Told {
@@ -33,7 +30,6 @@ impl Told {
         Ok(Self {
             status: gateway.status.context("no status")?,
             events: events.items.into_iter().filter(of_it).collect(),
-            names: AtomicUsize::default(),
         })
     }
 
@@ -49,9 +45,8 @@ impl Told {
             .patch_status(&owner.name, &PatchParams::default(), &Patch::Merge(&status))
             .await?;
         let api = Api::<Event>::namespaced(client.clone(), &owner.namespace);
-        for event in &self.events {
+        for (number, event) in self.events.iter().enumerate() {
             let mut event = event.clone();
-            let number = self.names.fetch_add(1, Ordering::Relaxed);
             event.metadata = ObjectMeta {
                 name: Some(format!("{}.{number}", owner.name)),
                 namespace: Some(owner.namespace.clone()),
